@@ -1,0 +1,62 @@
+"""The one file that knows CARLA's frame: left-handed, z up, degrees, y to the south of x east.
+
+Ours is right-handed with yaw counter-clockwise in radians: mirror y, negate yaw and roll.
+Scalars and arrays alike; numba kernels may call the jitted forms.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numba import njit
+
+from headway.types import Array
+
+
+@njit(cache=True)
+def yaw_from_carla(yaw_deg: float) -> float:
+    """CARLA's yaw [deg, clockwise] to ours [rad, counter-clockwise], in (-pi, pi]."""
+    return wrap_angle(-math.radians(yaw_deg))
+
+
+@njit(cache=True)
+def yaw_to_carla(yaw: float) -> float:
+    """Our yaw [rad] to CARLA's [deg], in [-180, 180)."""
+    return math.degrees(wrap_angle(-yaw))
+
+
+@njit(cache=True)
+def wrap_angle(angle: float) -> float:
+    """Wrap to (-pi, pi]."""
+    return math.pi - (math.pi - angle) % (2.0 * math.pi)
+
+
+def mirror_y(xyz: Array) -> Array:
+    """Positions, velocities or accelerations (..., 2 or 3) from CARLA's frame to ours or back."""
+    out = np.array(xyz, dtype=np.float64)
+    out[..., 1] *= -1.0
+    return out
+
+
+def yaws_from_carla(yaw_deg: Array) -> Array:
+    """Array form of `yaw_from_carla`."""
+    angle = -np.radians(np.asarray(yaw_deg, dtype=np.float64))
+    return np.pi - (np.pi - angle) % (2.0 * np.pi)
+
+
+def yaws_to_carla(yaw: Array) -> Array:
+    """Array form of `yaw_to_carla`."""
+    return np.degrees(np.pi - (np.pi + np.asarray(yaw, dtype=np.float64)) % (2.0 * np.pi))
+
+
+@njit(cache=True)
+def angular_rate_from_carla(rate_deg: float) -> float:
+    """Yaw rate as CARLA's actors report it [deg/s, clockwise] to ours [rad/s]."""
+    return -math.radians(rate_deg)
+
+
+@njit(cache=True)
+def angular_rate_to_carla(rate: float) -> float:
+    """Our yaw rate [rad/s] to that of CARLA's actors [deg/s]."""
+    return -math.degrees(rate)
