@@ -1,0 +1,181 @@
+"""Speed along the path: the intelligent driver model, bends, and whatever is in the way.
+
+Leads are found by geometry and not by lane: everything whose body reaches into the swept path is
+followed, be it a car of the lane, one that cuts in, a walker or a bus that stands across.
+"""
+
+from __future__ import annotations
+
+import math
+
+from numba import njit
+
+from headway.traffic.arrays import FAR, PATH_STEP, Crowd, Fleet, RoadArrays, WalkerMode
+from headway.traffic.paths import project_on_path, wrap
+
+CORRIDOR_MARGIN = 0.25  # [m] beside a vehicle that has to be free
+WALKER_MARGIN = 0.7  # [m] the same beside walkers
+MAX_BRAKE = 8.0  # [m/s^2] that is asked for at most
+YIELD_BRAKE = 5.0  # [m/s^2] above which a vehicle no longer tries to stop for what may come
+PREVIEW = 3.0  # [s] reaction and comfort, beyond braking distance
+
+
+@njit(cache=True)
+def horizon_of(speed: float, comfort_brake: float) -> float:
+    """Distance [m] that a vehicle at `speed` [m/s] has to see."""
+    return 30.0 + PREVIEW * speed + speed * speed / (2.0 * comfort_brake)
+
+
+@njit(cache=True)
+def idm_accel(
+    speed: float, desired: float, gap: float, lead_speed: float, time_gap: float, min_gap: float,
+    max_accel: float, comfort_brake: float,
+) -> float:  # fmt: skip
+    """Acceleration of the intelligent driver model [m/s^2].
+
+    Treiber, Hennecke, Helbing, "Congested traffic states in empirical observations and microscopic
+    simulations", Phys. Rev. E 62 (2000), eqs. 3 and 4:
+    a (1 - (v/v0)^4 - (s*/s)^2), s* = s0 + max(0, v T + v dv / (2 sqrt(a b))).
+    Above the desired speed it brakes comfortably at most.
+
+    Args:
+        speed, desired, lead_speed: [m/s].
+        gap: [m] between bumpers, FAR when there is no lead.
+        time_gap: [s]; min_gap: [m]; max_accel, comfort_brake: [m/s^2].
+    """
+    ratio = speed / max(desired, 0.1)
+    free = max_accel * (1.0 - ratio * ratio * ratio * ratio) if ratio < 4.0 else -comfort_brake
+    free = max(free, -comfort_brake)
+    if gap >= FAR:
+        return free
+    gap = max(gap, 0.05)
+    closing = speed * (speed - lead_speed) / (2.0 * math.sqrt(max_accel * comfort_brake))
+    wanted = min_gap + max(0.0, speed * time_gap + closing)
+    accel = free - max_accel * (wanted / gap) ** 2
+    return max(accel, -MAX_BRAKE)
+
+
+@njit(cache=True)
+def stopping_accel(speed: float, gap: float, max_accel: float, comfort_brake: float) -> float:
+    """Acceleration [m/s^2] that brings a vehicle to stand `gap` [m] ahead.
+
+    Free until comfort asks for braking; then the constant v^2 / (2 gap), which is smoother at a
+    line than following a standing lead.
+    """
+    if gap <= 0.05:
+        return -max(comfort_brake, 2.0 * speed)
+    if gap < 0.8 and speed < 0.4:
+        return -1.0  # close enough: stand
+    needed = speed * speed / (2.0 * gap)
+    if needed < 0.6 * comfort_brake:
+        # Far away: no faster than what still allows to stop in comfort from here.
+        return max_accel if needed < 0.3 * comfort_brake else 0.0
+    return -min(needed * 1.05, MAX_BRAKE)
+
+
+@njit(cache=True)
+def road_speed(road: RoadArrays, fleet: Fleet, i: int) -> float:
+    """Speed [m/s] that limits and bends on the path of `i` allow now, braking in comfort."""
+    allowed = road.speed_limit[fleet.plan[i, 0]] * fleet.speed_factor[i]
+    brake = 0.7 * fleet.comfort_brake[i]
+    for k in range(1, fleet.plan_size[i]):
+        at = max(fleet.plan_at[i, k], 0.0)
+        limit = road.speed_limit[fleet.plan[i, k]] * fleet.speed_factor[i]
+        allowed = min(allowed, math.sqrt(limit * limit + 2.0 * brake * at))
+    for c in range(fleet.path_size[i]):
+        curvature = abs(fleet.path_curvature[i, c])
+        if curvature > 1e-3:
+            square = fleet.lateral_accel[i] / curvature + 2.0 * brake * c * PATH_STEP
+            if square < allowed * allowed:
+                allowed = math.sqrt(square)
+    return allowed
+
+
+@njit(cache=True)
+def find_lead(fleet: Fleet, i: int, horizon: float) -> None:
+    """Set `lead`, `lead_gap` and `lead_speed` of vehicle `i` to the nearest vehicle in its path.
+
+    A body is three circles along its axis. Traffic that crosses the path and will have left it a
+    second before `i` arrives is no lead.
+    """
+    fleet.lead[i], fleet.lead_gap[i], fleet.lead_speed[i] = -1, FAR, 0.0
+    for j in range(len(fleet.active)):
+        if j == i or not fleet.active[j]:
+            continue
+        dx, dy = fleet.x[j] - fleet.x[i], fleet.y[j] - fleet.y[i]
+        reach = horizon + fleet.half_length[j]
+        if dx * dx + dy * dy > reach * reach:
+            continue
+        gap, along = _gap_to(fleet, i, j)
+        if gap < fleet.lead_gap[i]:
+            fleet.lead[i], fleet.lead_gap[i], fleet.lead_speed[i] = j, gap, along
+
+
+@njit(cache=True)
+def _gap_to(fleet: Fleet, i: int, j: int):
+    s, d, path_yaw = project_on_path(fleet, i, fleet.x[j], fleet.y[j])
+    hl, hw = fleet.half_length[j], fleet.half_width[j]
+    corridor = fleet.half_width[i] + hw + CORRIDOR_MARGIN
+    if abs(d) > hl + corridor or s < -hl:
+        return FAR, 0.0
+    turn = wrap(fleet.yaw[j] - path_yaw)
+    along_speed = fleet.speed[j] * math.cos(turn)
+    nearest = FAR
+    for part in range(-1, 2):
+        r = part * (hl - hw)
+        s, d, _ = project_on_path(
+            fleet, i, fleet.x[j] + r * math.cos(fleet.yaw[j]),
+            fleet.y[j] + r * math.sin(fleet.yaw[j]),
+        )  # fmt: skip
+        # What is beside or behind cannot be helped by braking.
+        if abs(d) < corridor and s > 0.3 * fleet.half_length[i]:
+            nearest = min(nearest, s - hw - fleet.half_length[i])
+    if nearest >= FAR:
+        return FAR, 0.0
+    if abs(math.sin(turn)) > 0.6 and nearest > 6.0 and abs(fleet.speed[j]) > 2.0:
+        leaves = (2.0 * hl + corridor) / abs(fleet.speed[j])
+        if nearest / max(fleet.speed[i], 1.0) > leaves + 1.0:
+            return FAR, 0.0
+    return nearest, max(along_speed, 0.0)
+
+
+@njit(cache=True)
+def walker_accel(fleet: Fleet, crowd: Crowd, i: int, horizon: float) -> float:
+    """Acceleration [m/s^2] of vehicle `i` that walkers in or about to enter its path allow."""
+    allowed = FAR
+    for w in range(len(crowd.active)):
+        if not crowd.active[w]:
+            continue
+        dx, dy = crowd.x[w] - fleet.x[i], crowd.y[w] - fleet.y[i]
+        if dx * dx + dy * dy > horizon * horizon:
+            continue
+        s, d, yaw = project_on_path(fleet, i, crowd.x[w], crowd.y[w])
+        gap = s - fleet.half_length[i] - crowd.radius[w]
+        if s < 0.0:
+            continue
+        corridor = fleet.half_width[i] + crowd.radius[w] + WALKER_MARGIN
+        sideways = -crowd.vx[w] * math.sin(yaw) + crowd.vy[w] * math.cos(yaw)
+        in_way = abs(d) < corridor
+        if not in_way and crowd.mode[w] != WalkerMode.WAIT and d * sideways < 0.0:
+            enters = (abs(d) - corridor) / max(abs(sideways), 0.05)
+            arrives = max(gap, 0.0) / max(fleet.speed[i], 1.0)
+            in_way = abs(sideways) > 0.3 and enters < min(arrives + 2.0, 5.0)
+        if in_way and gap > -1.0:
+            stop_gap = gap - 1.5
+            if fleet.speed[i] ** 2 > 2.0 * MAX_BRAKE * max(gap, 0.01) and abs(d) > corridor:
+                continue  # cannot stop any more: passing on is the better half
+            along = crowd.vx[w] * math.cos(yaw) + crowd.vy[w] * math.sin(yaw)
+            if along > 0.5 and abs(d) < corridor:
+                accel = idm_accel(
+                    fleet.speed[i], fleet.desired[i], gap, along, fleet.time_gap[i],
+                    fleet.min_gap[i], fleet.max_accel[i], fleet.comfort_brake[i],
+                )  # fmt: skip
+            else:
+                accel = stopping_accel(
+                    fleet.speed[i], stop_gap, fleet.max_accel[i], fleet.comfort_brake[i]
+                )
+            if accel < allowed:
+                allowed = accel
+            if gap < fleet.lead_gap[i]:
+                fleet.lead[i], fleet.lead_gap[i], fleet.lead_speed[i] = -2, max(gap, 0.0), 0.0
+    return allowed

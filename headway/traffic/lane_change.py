@@ -1,0 +1,142 @@
+"""Lane changes by MOBIL, where the marking allows them.
+
+Kesting, Treiber, Helbing, "General lane-changing model MOBIL for car-following models",
+Transportation Research Record 1999 (2007): change when the follower's new braking stays above
+-b_safe and a_new - a_old + p (gains of both followers) exceeds a threshold.
+"""
+
+from __future__ import annotations
+
+from numba import njit
+
+from headway.traffic.arrays import FAR, PLAN_LANES, Fleet, RoadArrays, Scratch
+from headway.traffic.following import idm_accel
+from headway.traffic.paths import project
+from headway.traffic.rng import uniform
+
+SAFE_BRAKE = 2.0  # [m/s^2] that a change may cost the new follower
+THRESHOLD = 0.25  # [m/s^2] that it has to gain
+PERIOD = 1.5  # [s] between two considerations, with as much again at random
+CLEAR_OF_JUNCTION = 35.0  # [m] before a junction lanes are kept
+DEAD_END_AHEAD = 150.0  # [m] within which a lane that ends has to be left
+BEHIND = 60.0  # [m] a follower further back does not care
+
+
+@njit(cache=True)
+def consider_change(
+    road: RoadArrays, fleet: Fleet, scratch: Scratch, i: int, dt: float, entry: int
+) -> None:
+    """Put vehicle `i` on a neighbour lane if that is safe and worth it."""
+    if abs(fleet.shift[i]) < 0.3:
+        fleet.indicator[i] = 0
+    fleet.change_timer[i] -= dt
+    if fleet.change_timer[i] > 0.0:
+        return
+    fleet.change_timer[i] = PERIOD * (1.0 + uniform(fleet.rng, i))
+    lane = fleet.plan[i, 0]
+    if road.junction[lane] >= 0 or fleet.indicator[i] != 0 or fleet.speed[i] < 2.0:
+        return
+    end = fleet.plan_at[i, fleet.plan_size[i]]
+    last = fleet.plan[i, fleet.plan_size[i] - 1]
+    ends = end < DEAD_END_AHEAD and not _goes_on(road, last)
+    if entry > 0 and fleet.plan_at[i, entry] < CLEAR_OF_JUNCTION and not ends:
+        return
+    best, best_lane, best_side = THRESHOLD, -1, 0
+    for side in (1, -1):
+        allowed = road.left_change[lane] if side > 0 else road.right_change[lane]
+        other = road.left[lane] if side > 0 else road.right[lane]
+        if not allowed or other < 0 or not road.driving[other]:
+            continue
+        if road.length[other] - fleet.s[i] < 15.0 and not _goes_on(road, other):
+            continue
+        gain = _gain(road, fleet, scratch, i, other)
+        if ends and gain > -FAR and _goes_on(road, other):
+            gain += 4.0
+        if gain > best:
+            best, best_lane, best_side = gain, other, side
+    if best_lane >= 0:
+        _change(road, fleet, i, best_lane, best_side)
+
+
+@njit(cache=True)
+def _goes_on(road: RoadArrays, lane: int) -> bool:
+    for k in range(road.succ_start[lane], road.succ_start[lane + 1]):
+        if road.driving[road.succ[k]]:
+            return True
+    return False
+
+
+@njit(cache=True)
+def _change(road: RoadArrays, fleet: Fleet, i: int, lane: int, side: int) -> None:
+    s, d, _ = project(road, lane, fleet.x[i], fleet.y[i], fleet.s[i], 25.0)
+    fleet.plan[i, 0], fleet.plan_size[i] = lane, 1
+    fleet.s[i], fleet.d[i], fleet.shift[i] = s, d, d
+    fleet.indicator[i] = side
+    fleet.committed[i] = -1
+    fleet.change_timer[i] += 4.0
+
+
+@njit(cache=True)
+def _idm(fleet: Fleet, i: int, gap: float, lead_speed: float) -> float:
+    return idm_accel(
+        fleet.speed[i], fleet.desired[i], gap, lead_speed, fleet.time_gap[i], fleet.min_gap[i],
+        fleet.max_accel[i], fleet.comfort_brake[i],
+    )  # fmt: skip
+
+
+@njit(cache=True)
+def _gain(road: RoadArrays, fleet: Fleet, scratch: Scratch, i: int, lane: int) -> float:
+    """MOBIL's incentive of changing to `lane`, -FAR when it is not safe."""
+    s, _, _ = project(road, lane, fleet.x[i], fleet.y[i], fleet.s[i], 25.0)
+    ahead, ahead_speed, follower, behind = _neighbours(road, fleet, scratch, i, lane, s)
+    if ahead < fleet.min_gap[i] + 2.0 + 0.3 * max(fleet.speed[i] - ahead_speed, 0.0):
+        return -FAR
+    new = _idm(fleet, i, ahead, ahead_speed)
+    if new < -SAFE_BRAKE:
+        return -FAR
+    old = _idm(fleet, i, fleet.lead_gap[i], fleet.lead_speed[i])
+    gain = new - old
+    if follower >= 0:
+        if behind < 3.0 + 0.5 * max(fleet.speed[follower] - fleet.speed[i], 0.0):
+            return -FAR
+        after = _idm(fleet, follower, behind, fleet.speed[i])
+        if after < -SAFE_BRAKE:
+            return -FAR
+        before = _idm(fleet, follower, fleet.lead_gap[follower], fleet.lead_speed[follower])
+        gain += fleet.politeness[i] * (after - before)
+    return gain
+
+
+@njit(cache=True)
+def _neighbours(
+    road: RoadArrays, fleet: Fleet, scratch: Scratch, i: int, lane: int, s: float
+):  # fmt: skip
+    """Gap to and speed of the vehicle ahead on `lane`, the row behind and the gap to it."""
+    ahead, ahead_speed, behind, follower = FAR, 0.0, FAR, -1
+    for step in range(-1, 2):
+        # The lane itself, then one before and one after it.
+        if step == -1:
+            lo, hi = road.pred_start[lane], road.pred_start[lane + 1]
+        elif step == 1:
+            lo, hi = road.succ_start[lane], road.succ_start[lane + 1]
+        else:
+            lo, hi = 0, 1
+        for n in range(lo, hi):
+            other = lane if step == 0 else (road.pred[n] if step == -1 else road.succ[n])
+            offset = 0.0
+            if step == -1:
+                offset = -road.length[other]
+            elif step == 1:
+                offset = road.length[lane]
+            e = scratch.head[other]
+            while e >= 0:
+                j = e // PLAN_LANES
+                if j != i and e % PLAN_LANES == 0:
+                    gap = fleet.s[j] + offset - s
+                    bumper = abs(gap) - fleet.half_length[i] - fleet.half_length[j]
+                    if gap >= 0.0 and bumper < ahead:
+                        ahead, ahead_speed = bumper, fleet.speed[j]
+                    elif gap < 0.0 and bumper < behind and bumper < BEHIND:
+                        behind, follower = bumper, j
+                e = scratch.next[e]
+    return ahead, ahead_speed, follower, behind

@@ -1,0 +1,228 @@
+"""The traffic of one world: its arrays, one step, and who appears where."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from headway.road.lane_graph import LaneGraph
+from headway.traffic.arrays import (
+    Crowd,
+    Fleet,
+    WalkerMode,
+    clear_memory,
+    make_crowd,
+    make_fleet,
+    make_scratch,
+    road_arrays,
+)
+from headway.traffic.fleet import step_fleet
+from headway.traffic.placing import (
+    look_ahead,
+    vehicle_is_gone,
+    vehicle_spot,
+    walker_is_gone,
+    walker_spot,
+    weigh_lanes,
+)
+from headway.traffic.paths import locate
+from headway.traffic.walkers import step_crowd, way_point
+from headway.traffic.walkways import build_walk_net
+from headway.types import Array
+
+EGO = 0  # row of ego in the fleet
+FUTURE_POINTS = 18  # samples of ego's way ahead, 10 m apart
+WEIGH_PERIOD = 0.5  # [s]
+
+
+@dataclass
+class TrafficConfig:
+    """How much traffic there is.
+
+    Attributes:
+        num_vehicles: that traffic drives.
+        num_walkers: that traffic moves.
+        num_foreign: rows kept for vehicles that others drive, ego not counted.
+        num_foreign_walkers: the same for walkers.
+        recycle_per_step: at most so many vehicles and walkers are placed anew in one step.
+    """
+
+    num_vehicles: int = 40
+    num_walkers: int = 20
+    num_foreign: int = 16
+    num_foreign_walkers: int = 8
+    recycle_per_step: int = 1
+
+    def __post_init__(self) -> None:
+        for name in ("num_vehicles", "num_walkers", "num_foreign", "num_foreign_walkers"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"TrafficConfig.{name}: expected 0 or more")
+
+
+@dataclass(frozen=True)
+class Placement:
+    """An agent that was put somewhere.
+
+    Attributes:
+        row: in the fleet or the crowd.
+        x, y, z: [m] map frame; z is the ground's.
+        yaw: [rad].
+        speed: [m/s] along yaw.
+    """
+
+    row: int
+    x: float
+    y: float
+    z: float
+    yaw: float
+    speed: float
+
+
+class TrafficModel:
+    """Others on the roads of one world.
+
+    Row 0 of the fleet is ego, then come the driven vehicles, then foreign ones. The caller writes
+    poses and speeds of active rows before each `step` and reads accelerations and wheel angles
+    after it.
+
+    Attributes:
+        fleet, crowd: the arrays.
+        vehicles, walkers: slices of the driven rows.
+    """
+
+    def __init__(self, graph: LaneGraph, config: TrafficConfig, seed: int) -> None:
+        self.config = config
+        self.road = road_arrays(graph)
+        self.net = build_walk_net(graph, self.road)
+        num = 1 + config.num_vehicles + config.num_foreign
+        self.fleet: Fleet = make_fleet(num, seed)
+        self.crowd: Crowd = make_crowd(config.num_walkers + config.num_foreign_walkers, seed + 1)
+        draw = np.random.Generator(np.random.PCG64(seed + 2))
+        self.crowd.side[:] = draw.uniform(0.15, 0.6, len(self.crowd.side))
+        self.vehicles = slice(1, 1 + config.num_vehicles)
+        self.walkers = slice(0, config.num_walkers)
+        self.scratch = make_scratch(self.road, num)
+        self._rng = draw.integers(1, 2**63, 1, dtype=np.uint64)
+        self._route_lane = np.zeros(graph.num_lanes, np.bool_)
+        self._reach = np.zeros(graph.num_lanes)
+        self._future = np.zeros((FUTURE_POINTS, 2))
+        self._num_future = 0
+        self._weighed = -1e9
+        self._turn = 0
+
+    def set_ego_route(self, lanes: Array) -> None:
+        """Tell which lanes ego will drive; without it, ego is taken to go straight on."""
+        self._route_lane[:] = False
+        self._route_lane[np.asarray(lanes, dtype=np.int64)] = True
+        self._weighed = -1e9
+
+    def step(self, signal_state: Array, now: float, dt: float) -> None:
+        """Decide for all driven agents.
+
+        Args:
+            signal_state: (S,) int8 `SignalState` in the order of `LaneGraph.signal_id`.
+            now: [s] simulated time.
+            dt: [s] since the last step.
+        """
+        step_fleet(self.road, self.fleet, self.crowd, self.scratch, signal_state, now, dt)
+        step_crowd(self.net, self.road, self.fleet, self.crowd, dt)
+
+    def look(self, now: float) -> None:
+        """Take in where ego is going; `place` and `recycle` need it."""
+        if now - self._weighed < WEIGH_PERIOD:
+            return
+        self._weighed = now
+        if self.fleet.plan_size[EGO] == 0:
+            if self._route_lane.any():
+                self.scratch.lane_weight[self._route_lane] = 3.0
+            locate(self.road, self.fleet, self.scratch, EGO, 200.0)
+        weigh_lanes(
+            self.road, self.fleet, self.scratch, EGO, self._route_lane, self._reach
+        )  # fmt: skip
+        self._num_future = look_ahead(self.road, self.fleet, EGO, self._future)
+
+    def place_vehicle(self, row: int, first: bool = False) -> Placement | None:
+        """Put vehicle `row` on the road, None where there is no room."""
+        p, speed = vehicle_spot(
+            self.road, self.fleet, self.crowd, self._reach, row, EGO, first, self._rng
+        )
+        if p < 0:
+            return None
+        clear_memory(self.fleet, row)
+        road = self.road
+        spot = Placement(row, road.x[p], road.y[p], road.z[p], road.yaw[p], float(speed))
+        fleet = self.fleet
+        fleet.x[row], fleet.y[row], fleet.yaw[row], fleet.speed[row] = (
+            spot.x, spot.y, spot.yaw, spot.speed,
+        )  # fmt: skip
+        fleet.plan[row, 0], fleet.plan_size[row], fleet.s[row] = road.point_lane[p], 1, road.s[p]
+        fleet.active[row] = fleet.driven[row] = True
+        return spot
+
+    def place_walker(self, row: int, first: bool = False) -> Placement | None:
+        """Put walker `row` on a walkway, None where there is no room."""
+        way, s = walker_spot(
+            self.net, self.fleet, self.crowd, row, EGO, self._future, self._num_future, first,
+            self._rng,
+        )  # fmt: skip
+        if way < 0:
+            return None
+        x, y, tx, ty = way_point(self.net, way, s)
+        crowd = self.crowd
+        to_ego = (self.fleet.x[EGO] - x) * tx + (self.fleet.y[EGO] - y) * ty
+        direction = 1 if to_ego > 0.0 else -1
+        side = -crowd.side[row] * direction
+        crowd.way[row], crowd.s[row], crowd.direction[row] = way, s, direction
+        crowd.mode[row], crowd.waited[row] = WalkerMode.WALK, 0.0
+        crowd.crossing[row] = crowd.ignored[row] = -1
+        crowd.x[row], crowd.y[row] = x - side * ty, y + side * tx
+        crowd.vx[row] = crowd.vy[row] = 0.0
+        crowd.active[row] = crowd.driven[row] = True
+        lo, hi = self.net.point_start[way], self.net.point_start[way + 1]
+        z = self.net.z[lo + min(int(np.searchsorted(self.net.s[lo:hi], s)), hi - lo - 1)]
+        yaw = float(np.arctan2(ty * direction, tx * direction))
+        return Placement(row, crowd.x[row], crowd.y[row], float(z), yaw, 0.0)
+
+    def recycle(self, now: float) -> tuple[list[Placement], list[Placement]]:
+        """Put agents that ego has left behind on its way ahead, out of its sight.
+
+        Looks at a fifth of the agents each step; the new places are already in the arrays.
+
+        Returns:
+            Vehicles and walkers that have to be moved in the world.
+        """
+        self.look(now)
+        self._turn = (self._turn + 1) % 5
+        vehicles = self._recycle(range(self.vehicles.start, self.vehicles.stop),
+                                 self._vehicle_gone, self.place_vehicle)  # fmt: skip
+        walkers = self._recycle(range(self.walkers.start, self.walkers.stop),
+                                self._walker_gone, self.place_walker)  # fmt: skip
+        return vehicles, walkers
+
+    def _recycle(
+        self,
+        rows: range,
+        gone: Callable[[int], bool],
+        place: Callable[[int], Placement | None],
+    ) -> list[Placement]:
+        moved: list[Placement] = []
+        for row in rows[self._turn :: 5]:
+            if len(moved) >= self.config.recycle_per_step:
+                break
+            if gone(row):
+                spot = place(row)
+                if spot is not None:
+                    moved.append(spot)
+        return moved
+
+    def _vehicle_gone(self, row: int) -> bool:
+        return bool(self.fleet.active[row]) and vehicle_is_gone(
+            self.road, self.fleet, row, EGO, self._future, self._num_future
+        )
+
+    def _walker_gone(self, row: int) -> bool:
+        return bool(self.crowd.active[row]) and walker_is_gone(
+            self.crowd, row, self.fleet, EGO, self._future, self._num_future
+        )

@@ -1,0 +1,315 @@
+"""Where agents appear: around ego, out of its sight, heading its way, never in anybody's face."""
+
+from __future__ import annotations
+
+import math
+
+from numba import njit
+
+from headway.traffic.arrays import FAR, Crowd, Fleet, RoadArrays, Scratch
+from headway.traffic.paths import point_at, wrap
+from headway.traffic.rng import uniform
+from headway.traffic.walkways import WalkNet
+
+SIGHT = 90.0  # [m] ahead of ego, within SIGHT_ANGLE of its heading, nothing appears or vanishes
+SIGHT_ANGLE = 1.05  # [rad]
+SIGHT_SIDE = 70.0  # [m] beside it
+SIGHT_BEHIND = 50.0  # [m] behind it, beyond BEHIND_ANGLE of its heading
+BEHIND_ANGLE = 2.1  # [rad]
+RING = 135.0  # [m] furthest distance at which agents appear
+FUTURE_STEP = 10.0  # [m] between the samples of ego's way ahead
+REACH = 400.0  # [m] lanes from which ego's way is further than that do not lead to it
+STOP_BRAKE = 1.6  # [m/s^2] with which a placed vehicle has to manage
+ROUTE_WEIGHT = 3.0  # of the lanes that ego will drive
+
+
+@njit(cache=True)
+def in_sight(ego_x: float, ego_y: float, ego_yaw: float, x: float, y: float) -> bool:
+    """Whether something at x, y [m] would be seen by ego to appear or vanish."""
+    dx, dy = x - ego_x, y - ego_y
+    dist = math.hypot(dx, dy)
+    angle = abs(wrap(math.atan2(dy, dx) - ego_yaw))
+    if angle < SIGHT_ANGLE:
+        return dist < SIGHT
+    return dist < (SIGHT_BEHIND if angle > BEHIND_ANGLE else SIGHT_SIDE)
+
+
+@njit(cache=True)
+def look_ahead(road: RoadArrays, fleet: Fleet, ego: int, future) -> int:
+    """Sample ego's planned way every FUTURE_STEP into `future` (F, 2) [m]; returns how many."""
+    count, k = 0, 0
+    for f in range(future.shape[0]):
+        at = f * FUTURE_STEP
+        while k < fleet.plan_size[ego] and at >= fleet.plan_at[ego, k + 1]:
+            k += 1
+        if k >= fleet.plan_size[ego]:
+            break
+        lane = fleet.plan[ego, k]
+        p = point_at(road, lane, at - fleet.plan_at[ego, k])
+        future[f, 0], future[f, 1] = road.x[p], road.y[p]
+        count += 1
+    return count
+
+
+@njit(cache=True)
+def weigh_lanes(road: RoadArrays, fleet: Fleet, scratch: Scratch, ego: int, route_lane, reach):
+    """Make lanes that lead to ego's way attractive.
+
+    Args:
+        road: the roads.
+        fleet: vehicles; the plan of row `ego` is read.
+        scratch: `lane_weight` is written.
+        ego: row of ego.
+        route_lane: (L,) bool lanes of ego's route.
+        reach: (L,) [m] out, from the lane's end to the nearest lane that ego will drive, or that
+            runs opposite to one.
+    """
+    reach[:] = FAR
+    for k in range(fleet.plan_size[ego]):
+        if fleet.plan_at[ego, k] > 160.0:
+            break
+        lane = fleet.plan[ego, k]
+        reach[lane] = 0.0
+        if road.opposite[lane] >= 0:
+            reach[road.opposite[lane]] = 0.0
+    for _ in range(40):
+        changed = False
+        for lane in range(len(reach)):
+            if reach[lane] == 0.0 or not road.driving[lane]:
+                continue
+            best = reach[lane]
+            for n in range(road.succ_start[lane], road.succ_start[lane + 1]):
+                nxt = road.succ[n]
+                way = 0.0 if reach[nxt] == 0.0 else reach[nxt] + road.length[nxt]
+                best = min(best, max(way, 1.0))
+            if best < reach[lane] - 1e-9 and best < REACH:
+                reach[lane] = best
+                changed = True
+        if not changed:
+            break
+    for lane in range(len(reach)):
+        scratch.lane_weight[lane] = max(math.exp(-min(reach[lane], REACH) / 60.0), 0.03)
+        if route_lane[lane]:
+            scratch.lane_weight[lane] = ROUTE_WEIGHT
+
+
+@njit(cache=True)
+def vehicle_is_gone(
+    road: RoadArrays, fleet: Fleet, i: int, ego: int, future, num_future: int
+) -> bool:
+    """Whether driven vehicle `i` is out of ego's sight and of no use there any more."""
+    x, y = fleet.x[i], fleet.y[i]
+    if in_sight(fleet.x[ego], fleet.y[ego], fleet.yaw[ego], x, y):
+        return False
+    dist = math.hypot(x - fleet.x[ego], y - fleet.y[ego])
+    if dist > RING + 25.0 or fleet.standing[i] > 45.0 and fleet.hold[i] != 1:
+        return True
+    if dist < 60.0:
+        return False
+    # Going away from all of ego's way ahead.
+    nearest, best_f = FAR, 0
+    for f in range(num_future):
+        gap = math.hypot(x - future[f, 0], y - future[f, 1])
+        if gap < nearest:
+            nearest, best_f = gap, f
+    if num_future == 0 or nearest < 15.0:
+        return False
+    dx, dy = future[best_f, 0] - x, future[best_f, 1] - y
+    heading = math.cos(fleet.yaw[i]) * dx + math.sin(fleet.yaw[i]) * dy
+    return heading < 0.2 * nearest and (nearest > 35.0 or dist > 75.0)
+
+
+@njit(cache=True)
+def walker_is_gone(crowd: Crowd, w: int, fleet: Fleet, ego: int, future, num_future: int) -> bool:
+    """Whether driven walker `w` is out of ego's sight and off its way."""
+    x, y = crowd.x[w], crowd.y[w]
+    if in_sight(fleet.x[ego], fleet.y[ego], fleet.yaw[ego], x, y):
+        return False
+    dx, dy = x - fleet.x[ego], y - fleet.y[ego]
+    dist = math.hypot(dx, dy)
+    if dist > RING + 10.0:
+        return True
+    nearest = FAR
+    for f in range(num_future):
+        nearest = min(nearest, math.hypot(x - future[f, 0], y - future[f, 1]))
+    return nearest > 40.0 and dist > 55.0
+
+
+@njit(cache=True)
+def _clear_speed(
+    road: RoadArrays, fleet: Fleet, crowd: Crowd, i: int, p: int, first: bool
+) -> float:
+    """Speed [m/s] with which vehicle `i` may appear at point `p`, negative when it may not."""
+    x, y, yaw = road.x[p], road.y[p], road.yaw[p]
+    lane = road.point_lane[p]
+    cos, sin = math.cos(yaw), math.sin(yaw)
+    room = FAR
+    for j in range(len(fleet.active)):
+        if j == i or not fleet.active[j]:
+            continue
+        dx, dy = fleet.x[j] - x, fleet.y[j] - y
+        if abs(dx) > 100.0 or abs(dy) > 100.0:
+            continue
+        dist = math.hypot(dx, dy)
+        bodies = fleet.half_length[i] + fleet.half_length[j]
+        along, aside = dx * cos + dy * sin, abs(-dx * sin + dy * cos)
+        parallel = math.cos(fleet.yaw[j] - yaw)
+        beside = fleet.half_width[i] + fleet.half_width[j] + 0.4
+        if abs(parallel) < 0.8 and dist < bodies + 6.0 + 1.5 * abs(fleet.speed[j]):
+            return -1.0
+        if aside < beside and along >= 0.0:
+            room = min(room, along - bodies)
+            if parallel < 0.0 and along < 60.0:
+                return -1.0
+        if aside < beside and along < 0.0 and parallel > 0.0:
+            if -along - bodies < 5.0 + 2.0 * max(fleet.speed[j], 0.0):
+                return -1.0
+        if aside < beside and abs(along) < bodies + 3.0:
+            return -1.0
+    for w in range(len(crowd.active)):
+        if crowd.active[w]:
+            dx, dy = crowd.x[w] - x, crowd.y[w] - y
+            along, aside = dx * cos + dy * sin, abs(-dx * sin + dy * cos)
+            if -5.0 < along < 25.0 and aside < 2.5:
+                return -1.0
+    if room < 6.0:
+        return -1.0
+    if first:
+        return 0.0
+    limit = 0.8 * road.speed_limit[lane]
+    square = min(limit * limit, 2.0 * STOP_BRAKE * max(room - 6.0, 0.0))
+    ahead = road.length[lane] - road.s[p] - fleet.half_length[i] - 2.0
+    for _ in range(4):
+        # Whatever comes next, it can stop before the junction and be slow enough in the bend.
+        if ahead > 70.0 or road.succ_start[lane] == road.succ_start[lane + 1]:
+            break
+        lane = road.succ[road.succ_start[lane]]
+        if road.junction[lane] >= 0:
+            break
+        ahead += road.length[lane]
+    square = min(square, 2.0 * STOP_BRAKE * max(ahead, 0.0))
+    end = road.point_start[road.point_lane[p] + 1]
+    for q in range(p, min(p + 40, end)):
+        bend = abs(road.curvature[q])
+        if bend > 1e-3:
+            square = min(square, 1.5 / bend + 2.0 * STOP_BRAKE * (q - p))
+    return math.sqrt(max(square, 0.0))
+
+
+@njit(cache=True)
+def vehicle_spot(
+    road: RoadArrays, fleet: Fleet, crowd: Crowd, reach, i: int, ego: int, first: bool, rng
+):
+    """Choose where vehicle `i` appears.
+
+    A weighted draw over all lane points around ego: those that lead to ego's way soon count most.
+
+    Args:
+        road: the roads.
+        fleet: vehicles, ego among them.
+        crowd: walkers.
+        reach: (L,) [m] of `weigh_lanes`.
+        i: row to place; only its size is read.
+        ego: row of ego.
+        first: at the very start, when nobody has seen anything yet: anywhere, standing.
+        rng: (1,) uint64.
+
+    Returns:
+        Index of the lane point, -1 when there is none, and the speed [m/s].
+    """
+    ex, ey, eyaw = fleet.x[ego], fleet.y[ego], fleet.yaw[ego]
+    cell = road.grid_cell
+    x0 = int(math.floor((ex - RING - road.grid_origin[0]) / cell))
+    x1 = int(math.floor((ex + RING - road.grid_origin[0]) / cell))
+    y0 = int(math.floor((ey - RING - road.grid_origin[1]) / cell))
+    y1 = int(math.floor((ey + RING - road.grid_origin[1]) / cell))
+    best, best_p, best_speed = 0.0, -1, 0.0
+    for ix in range(max(x0, 0), min(x1, road.grid_shape[0] - 1) + 1):
+        for iy in range(max(y0, 0), min(y1, road.grid_shape[1] - 1) + 1):
+            c = ix * road.grid_shape[1] + iy
+            for k in range(road.grid_start[c], road.grid_start[c + 1]):
+                p = road.grid_point[k]
+                weight = _spot_weight(road, reach, fleet.half_length[i], p, ex, ey, eyaw, first)
+                if weight <= 0.0:
+                    continue
+                # Efraimidis and Spirakis (2006): the largest u^(1/w) is a draw by weight.
+                key = uniform(rng, 0) ** (1.0 / weight)
+                if key > best:
+                    speed = _clear_speed(road, fleet, crowd, i, p, first)
+                    if speed >= 0.0:
+                        best, best_p, best_speed = key, p, speed
+    return best_p, best_speed
+
+
+@njit(cache=True)
+def _spot_weight(
+    road: RoadArrays, reach, half_length: float, p: int, ex: float, ey: float, eyaw: float,
+    first: bool,
+) -> float:  # fmt: skip
+    lane = road.point_lane[p]
+    if not road.driving[lane] or road.junction[lane] >= 0:
+        return 0.0
+    dx, dy = road.x[p] - ex, road.y[p] - ey
+    dist = math.hypot(dx, dy)
+    if dist > RING or reach[lane] >= REACH:
+        return 0.0
+    left = road.length[lane] - road.s[p]
+    if left < half_length + 3.0 or road.s[p] < half_length:
+        return 0.0
+    if first:
+        return math.exp(-dist / 60.0) if dist > 14.0 else 0.0
+    if in_sight(ex, ey, eyaw, road.x[p], road.y[p]):
+        return 0.0
+    way = 0.0 if reach[lane] == 0.0 else left + reach[lane]
+    weight = math.exp(-(way + 0.5 * dist) / 40.0)
+    # Coming towards ego, or at least not running away behind it.
+    towards = -(dx * math.cos(road.yaw[p]) + dy * math.sin(road.yaw[p])) / max(dist, 1.0)
+    ahead = (dx * math.cos(eyaw) + dy * math.sin(eyaw)) / max(dist, 1.0)
+    weight *= 1.0 + 2.0 * max(towards, 0.0)
+    if ahead < 0.0 and towards < 0.0:
+        weight *= 0.05
+    elif ahead < -0.5:
+        weight *= 0.4
+    return weight
+
+
+@njit(cache=True)
+def walker_spot(
+    net: WalkNet, fleet: Fleet, crowd: Crowd, w: int, ego: int, future, num_future: int,
+    first: bool, rng,
+):  # fmt: skip
+    """Choose where walker `w` appears: on the walkways along ego's way ahead.
+
+    Returns:
+        Walkway (-1 when there is none) and s [m] on it.
+    """
+    ex, ey, eyaw = fleet.x[ego], fleet.y[ego], fleet.yaw[ego]
+    best, best_way, best_s = 0.0, -1, 0.0
+    for way in range(len(net.length)):
+        for p in range(net.point_start[way], net.point_start[way + 1], 2):
+            dx, dy = net.x[p] - ex, net.y[p] - ey
+            dist = math.hypot(dx, dy)
+            if dist > RING or dist < 8.0:
+                continue
+            if not first and in_sight(ex, ey, eyaw, net.x[p], net.y[p]):
+                continue
+            nearest = FAR
+            for f in range(num_future):
+                nearest = min(nearest, math.hypot(net.x[p] - future[f, 0], net.y[p] - future[f, 1]))
+            weight = math.exp(-nearest / 12.0 - dist / 50.0)
+            key = uniform(rng, 0) ** (1.0 / weight) if weight > 1e-6 else 0.0
+            if key > best and _walker_room(fleet, crowd, w, net.x[p], net.y[p]):
+                best, best_way, best_s = key, way, net.s[p]
+    return best_way, best_s
+
+
+@njit(cache=True)
+def _walker_room(fleet: Fleet, crowd: Crowd, w: int, x: float, y: float) -> bool:
+    for v in range(len(crowd.active)):
+        if v != w and crowd.active[v] and math.hypot(crowd.x[v] - x, crowd.y[v] - y) < 2.5:
+            return False
+    for j in range(len(fleet.active)):
+        reach = fleet.half_length[j] + 1.5
+        if fleet.active[j] and math.hypot(fleet.x[j] - x, fleet.y[j] - y) < reach:
+            return False
+    return True
