@@ -88,6 +88,15 @@ def bound_accel(law: Law, bounds: Array, t: float, front: float, speed: float) -
 
 
 @njit(cache=True)
+def bound_accels(law: Law, bounds: Array, front: float, speed: float) -> Array:
+    """Return the acceleration (B,) [m/s^2] that each bound asks for now."""
+    out = np.empty(len(bounds))
+    for b in range(len(bounds)):
+        out[b] = bound_accel(law, bounds[b : b + 1], 0.0, front, speed)[0]
+    return out
+
+
+@njit(cache=True)
 def free_accel(law: Law, speed: float, allowed: float, slope: float) -> float:
     """Acceleration [m/s^2] towards the allowed speed, which changes by `slope` [1/s] per metre."""
     wanted = speed * slope + 1.0 * (allowed - speed)

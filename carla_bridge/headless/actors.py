@@ -55,12 +55,12 @@ class Columns(NamedTuple):
         grade: (n, 2) slope of the ground along the body's x and y.
         active: which rows `step_vehicles` moves.
         held: (n, 3) body velocity that constant velocity mode holds, NaN where it is off.
+        skid: (n, 3) what blows gave: velocity x, y of the map [m/s] and yaw rate [rad/s] on top of
+            the tyre model's or the walker's own; friction takes it away.
         push: (n, 3) [m/s] velocity change that impulses and forces ask for in the next step.
         twist: [rad/s] the same about the vertical.
         wish: (n, 4) walkers: direction x, y, z and speed [m/s].
         jump: uint8 of the walker's control.
-        ground: (n, 2) height [m] of the ground last seen below and 1 where it was ever seen.
-        ground_point: int64 hint for the ground query.
         friction_scale: tyre friction relative to the vehicle's own (friction triggers).
         speed_limit: [km/h].
         at_light: int64 row of the light whose trigger volume holds the vehicle, -1 for none.
@@ -88,12 +88,11 @@ class Columns(NamedTuple):
     grade: Array
     active: Array
     held: Array
+    skid: Array
     push: Array
     twist: Array
     wish: Array
     jump: Array
-    ground: Array
-    ground_point: Array
     friction_scale: Array
     speed_limit: Array
     at_light: Array
@@ -108,11 +107,11 @@ _SPEC: dict[str, tuple[tuple[int, ...], Any]] = {
     "parent": ((), np.int64), "offset": ((6,), float), "state": ((NUM_VEHICLE_STATES,), float),
     "control": ((NUM_VEHICLE_CONTROLS,), float), "params": ((NUM_VEHICLE_PARAMS,), float),
     "grade": ((2,), float), "active": ((), np.bool_), "held": ((3,), float),
-    "push": ((3,), float), "twist": ((), float), "wish": ((4,), float), "jump": ((), np.uint8),
-    "ground": ((2,), float), "ground_point": ((), np.int64), "friction_scale": ((), float),
+    "skid": ((3,), float), "push": ((3,), float), "twist": ((), float), "wish": ((4,), float), "jump": ((), np.uint8),
+    "friction_scale": ((), float),
     "speed_limit": ((), float), "at_light": ((), np.int64), "light": ((6,), float),
 }  # fmt: skip
-_FILL = {"parent": -1, "at_light": -1, "ground_point": -1, "held": math.nan, "friction_scale": 1.0}
+_FILL = {"parent": -1, "at_light": -1, "held": math.nan, "friction_scale": 1.0}
 
 
 @dataclass

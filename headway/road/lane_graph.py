@@ -9,10 +9,15 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from enum import IntEnum
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from headway.types import Array, check_shape
+
+if TYPE_CHECKING:
+    from headway.road.ground import GroundArrays
+    from headway.road.queries import LaneArrays
 
 FORMAT = 1  # raise it when fields change; caches of another format are made anew
 
@@ -147,6 +152,24 @@ class LaneGraph:
     def predecessors(self, lane: int) -> Array:
         """Lanes that come before `lane`."""
         return self.pred[self.pred_start[lane] : self.pred_start[lane + 1]]
+
+    def arrays(self) -> LaneArrays:
+        """Return what the kernels of `headway.road.queries` read, laid out once."""
+        kept = self.__dict__.get("_lane_arrays")
+        if kept is None:
+            from headway.road.queries import lane_arrays  # noqa: PLC0415 - it imports this module
+
+            kept = self.__dict__["_lane_arrays"] = lane_arrays(self)
+        return kept
+
+    def ground_arrays(self) -> GroundArrays:
+        """Return the raster that the kernels of `headway.road.ground` read, laid out once."""
+        kept = self.__dict__.get("_ground_arrays")
+        if kept is None:
+            from headway.road.ground import make_ground  # noqa: PLC0415 - it imports this module
+
+            kept = self.__dict__["_ground_arrays"] = make_ground(self)
+        return kept
 
     def save(self, path: Path) -> None:
         """Write all arrays to `path` (.npz)."""

@@ -168,6 +168,7 @@ class Fleet(NamedTuple):
         lead_gap, lead_speed: (N,) [m], [m/s].
         path_x, path_y, path_yaw, path_curvature: (N, PATH_POINTS) the path ahead, PATH_STEP apart,
             from the projection of the centre; `path_size` (N,).
+        path_box: (N, 4) [m] least x, y and largest x, y of it.
         desired: (N,) [m/s] speed that road and temper allow.
         accel: (N,) [m/s^2] out.
         wheel_angle: (N,) [rad] out, left positive.
@@ -215,6 +216,7 @@ class Fleet(NamedTuple):
     path_yaw: Array
     path_curvature: Array
     path_size: Array
+    path_box: Array
     desired: Array
     accel: Array
     wheel_angle: Array
@@ -308,6 +310,7 @@ def make_fleet(num: int, seed: int) -> Fleet:
         fields[name] = np.zeros((num, PATH_POINTS))
     fields["rng"] = draw.integers(1, 2**63, num, dtype=np.uint64)
     fields["plan"] = np.full((num, PLAN_LANES), -1, np.int32)
+    fields["path_box"] = np.zeros((num, 4))
     fields["plan_at"] = np.zeros((num, PLAN_LANES + 1))
     fields["half_length"][:], fields["half_width"][:], fields["wheelbase"][:] = 2.3, 1.0, 2.8
     for name, low, high in (

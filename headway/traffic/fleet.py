@@ -63,9 +63,8 @@ def step_fleet(
     list_plans(fleet, scratch)
     for i in range(n):
         if fleet.active[i] and fleet.plan_size[i] > 0:
-            find_lead(fleet, i, fleet.path_size[i] * PATH_STEP)
-            entry = next_entry(road, fleet, i)
-            hold_lines(road, fleet, signal_state, i, now, entry)
+            find_lead(fleet, i)
+            hold_lines(road, fleet, signal_state, i, now)
     for i in range(n):
         if fleet.active[i] and fleet.driven[i] and fleet.plan_size[i] > 0:
             _decide(road, fleet, crowd, scratch, i, now, dt)
@@ -101,7 +100,7 @@ def _decide(
         accel = min(accel, stopping_accel(
             fleet.speed[i], fleet.hold_gap[i], fleet.max_accel[i], fleet.comfort_brake[i]
         ))  # fmt: skip
-    accel = min(accel, walker_accel(fleet, crowd, i, horizon))
+    accel = min(accel, walker_accel(fleet, crowd, i))
     fleet.accel[i] = max(accel, -MAX_BRAKE)
     consider_change(road, fleet, scratch, i, dt, entry)
 

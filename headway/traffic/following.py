@@ -11,12 +11,12 @@ import math
 from numba import njit
 
 from headway.traffic.arrays import FAR, PATH_STEP, Crowd, Fleet, RoadArrays, WalkerMode
-from headway.traffic.paths import project_on_path, wrap
+from headway.traffic.paths import near_path, project_on_path, wrap
 
 CORRIDOR_MARGIN = 0.25  # [m] beside a vehicle that has to be free
 WALKER_MARGIN = 0.7  # [m] the same beside walkers
+WALKER_REACH = 8.0  # [m] beside the path within which walkers are watched
 MAX_BRAKE = 8.0  # [m/s^2] that is asked for at most
-YIELD_BRAKE = 5.0  # [m/s^2] above which a vehicle no longer tries to stop for what may come
 PREVIEW = 3.0  # [s] reaction and comfort, beyond braking distance
 
 
@@ -92,64 +92,64 @@ def road_speed(road: RoadArrays, fleet: Fleet, i: int) -> float:
 
 
 @njit(cache=True)
-def find_lead(fleet: Fleet, i: int, horizon: float) -> None:
+def find_lead(fleet: Fleet, i: int) -> None:
     """Set `lead`, `lead_gap` and `lead_speed` of vehicle `i` to the nearest vehicle in its path.
 
     A body is three circles along its axis. Traffic that crosses the path and will have left it a
     second before `i` arrives is no lead.
     """
-    fleet.lead[i], fleet.lead_gap[i], fleet.lead_speed[i] = -1, FAR, 0.0
-    for j in range(len(fleet.active)):
-        if j == i or not fleet.active[j]:
+    path_x, path_y, path_yaw, box = fleet.path_x, fleet.path_y, fleet.path_yaw, fleet.path_box
+    x, y, yaw, speed, active = fleet.x, fleet.y, fleet.yaw, fleet.speed, fleet.active
+    half_length, half_width = fleet.half_length, fleet.half_width
+    n, own_length = fleet.path_size[i], fleet.half_length[i]
+    lead, lead_gap, lead_speed = -1, FAR, 0.0
+    for j in range(len(active)):
+        hl, hw = half_length[j], half_width[j]
+        if j == i or not active[j] or not near_path(box, i, x[j], y[j], hl + 2.5):
             continue
-        dx, dy = fleet.x[j] - fleet.x[i], fleet.y[j] - fleet.y[i]
-        reach = horizon + fleet.half_length[j]
-        if dx * dx + dy * dy > reach * reach:
+        s, d, path_angle = project_on_path(path_x, path_y, path_yaw, n, i, x[j], y[j])
+        corridor = half_width[i] + hw + CORRIDOR_MARGIN
+        if abs(d) > hl + corridor or s < -hl or s - hl - own_length > lead_gap:
             continue
-        gap, along = _gap_to(fleet, i, j)
-        if gap < fleet.lead_gap[i]:
-            fleet.lead[i], fleet.lead_gap[i], fleet.lead_speed[i] = j, gap, along
+        nearest = FAR
+        cos, sin = math.cos(yaw[j]), math.sin(yaw[j])
+        for part in range(-1, 2):
+            r = part * (hl - hw)
+            if part != 0:
+                s, d, _ = project_on_path(
+                    path_x, path_y, path_yaw, n, i, x[j] + r * cos, y[j] + r * sin
+                )
+            else:
+                s, d, _ = project_on_path(path_x, path_y, path_yaw, n, i, x[j], y[j])
+            # What is beside or behind cannot be helped by braking.
+            if abs(d) < corridor and s > 0.3 * own_length:
+                nearest = min(nearest, s - hw - own_length)
+        turn = wrap(yaw[j] - path_angle)
+        if nearest >= lead_gap or _clears(turn, nearest, speed[i], speed[j], 2.0 * hl + corridor):
+            continue
+        lead, lead_gap, lead_speed = j, nearest, max(speed[j] * math.cos(turn), 0.0)
+    fleet.lead[i], fleet.lead_gap[i], fleet.lead_speed[i] = lead, lead_gap, lead_speed
 
 
 @njit(cache=True)
-def _gap_to(fleet: Fleet, i: int, j: int):
-    s, d, path_yaw = project_on_path(fleet, i, fleet.x[j], fleet.y[j])
-    hl, hw = fleet.half_length[j], fleet.half_width[j]
-    corridor = fleet.half_width[i] + hw + CORRIDOR_MARGIN
-    if abs(d) > hl + corridor or s < -hl:
-        return FAR, 0.0
-    turn = wrap(fleet.yaw[j] - path_yaw)
-    along_speed = fleet.speed[j] * math.cos(turn)
-    nearest = FAR
-    for part in range(-1, 2):
-        r = part * (hl - hw)
-        s, d, _ = project_on_path(
-            fleet, i, fleet.x[j] + r * math.cos(fleet.yaw[j]),
-            fleet.y[j] + r * math.sin(fleet.yaw[j]),
-        )  # fmt: skip
-        # What is beside or behind cannot be helped by braking.
-        if abs(d) < corridor and s > 0.3 * fleet.half_length[i]:
-            nearest = min(nearest, s - hw - fleet.half_length[i])
-    if nearest >= FAR:
-        return FAR, 0.0
-    if abs(math.sin(turn)) > 0.6 and nearest > 6.0 and abs(fleet.speed[j]) > 2.0:
-        leaves = (2.0 * hl + corridor) / abs(fleet.speed[j])
-        if nearest / max(fleet.speed[i], 1.0) > leaves + 1.0:
-            return FAR, 0.0
-    return nearest, max(along_speed, 0.0)
+def _clears(turn: float, gap: float, speed: float, other_speed: float, way: float) -> bool:
+    """Whether crossing traffic leaves the path in time: it has `way` [m] to go at most."""
+    if abs(math.sin(turn)) < 0.6 or gap < 6.0 or abs(other_speed) < 2.0:
+        return False
+    return gap / max(speed, 1.0) > way / abs(other_speed) + 1.0
 
 
 @njit(cache=True)
-def walker_accel(fleet: Fleet, crowd: Crowd, i: int, horizon: float) -> float:
+def walker_accel(fleet: Fleet, crowd: Crowd, i: int) -> float:
     """Acceleration [m/s^2] of vehicle `i` that walkers in or about to enter its path allow."""
     allowed = FAR
-    for w in range(len(crowd.active)):
-        if not crowd.active[w]:
+    path_x, path_y, path_yaw, box = fleet.path_x, fleet.path_y, fleet.path_yaw, fleet.path_box
+    n = fleet.path_size[i]
+    walker_x, walker_y, active = crowd.x, crowd.y, crowd.active
+    for w in range(len(active)):
+        if not active[w] or not near_path(box, i, walker_x[w], walker_y[w], WALKER_REACH):
             continue
-        dx, dy = crowd.x[w] - fleet.x[i], crowd.y[w] - fleet.y[i]
-        if dx * dx + dy * dy > horizon * horizon:
-            continue
-        s, d, yaw = project_on_path(fleet, i, crowd.x[w], crowd.y[w])
+        s, d, yaw = project_on_path(path_x, path_y, path_yaw, n, i, walker_x[w], walker_y[w])
         gap = s - fleet.half_length[i] - crowd.radius[w]
         if s < 0.0:
             continue

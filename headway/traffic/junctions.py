@@ -51,12 +51,12 @@ def next_entry(road: RoadArrays, fleet: Fleet, i: int) -> int:
 
 @njit(cache=True)
 def hold_lines(
-    road: RoadArrays, fleet: Fleet, signal_state, i: int, now: float, entry: int
+    road: RoadArrays, fleet: Fleet, signal_state, i: int, now: float
 ) -> None:
     """Set `hold` and `hold_gap` of `i` for the lights and stop signs on its plan."""
     for k in range(fleet.plan_size[i]):
-        if fleet.plan_at[i, k] > AHEAD + 40.0:
-            break
+        if fleet.plan_at[i, k] > AHEAD + 40.0 or fleet.hold[i] != Hold.NONE:
+            break  # lines further on are for later
         lane = fleet.plan[i, k]
         for q in range(road.stop_start[lane], road.stop_start[lane + 1]):
             guarded = road.stop_junction_lane[q]

@@ -217,6 +217,7 @@ def trace_path(road: RoadArrays, fleet: Fleet, i: int, horizon: float) -> None:
     n = min(PATH_POINTS, int(horizon / PATH_STEP) + 1)
     k, count = 0, 0
     shift = fleet.shift[i]
+    x0, y0, x1, y1 = 1e18, 1e18, -1e18, -1e18
     # A lane change takes its way: the shift fades over the distance driven meanwhile.
     fade = max(abs(shift) * max(abs(fleet.speed[i]), 2.0) / SHIFT_RATE, 1e-3)
     lane = fleet.plan[i, 0]
@@ -242,38 +243,57 @@ def trace_path(road: RoadArrays, fleet: Fleet, i: int, horizon: float) -> None:
             y += f * (road.y[p + 1] - y)
             yaw += f * wrap(road.yaw[p + 1] - yaw)
         side = shift * max(0.0, 1.0 - at / fade)
-        fleet.path_x[i, c] = x - side * math.sin(yaw)
-        fleet.path_y[i, c] = y + side * math.cos(yaw)
+        x -= side * math.sin(yaw)
+        y += side * math.cos(yaw)
+        x0, y0, x1, y1 = min(x0, x), min(y0, y), max(x1, x), max(y1, y)
+        fleet.path_x[i, c], fleet.path_y[i, c] = x, y
         fleet.path_yaw[i, c] = yaw
         fleet.path_curvature[i, c] = road.curvature[p]
         count = c + 1
     fleet.path_size[i] = count
+    fleet.path_box[i, 0], fleet.path_box[i, 1] = x0, y0
+    fleet.path_box[i, 2], fleet.path_box[i, 3] = x1, y1
 
 
 @njit(cache=True)
-def project_on_path(fleet: Fleet, i: int, x: float, y: float):
+def near_path(box, i: int, x: float, y: float, reach: float) -> bool:
+    """Whether a point is within `reach` [m] of the rectangle `box` (N, 4) around the path of `i`."""
+    return (
+        box[i, 0] - reach < x < box[i, 2] + reach and box[i, 1] - reach < y < box[i, 3] + reach
+    )
+
+
+@njit(cache=True)
+def project_on_path(path_x, path_y, path_yaw, n: int, i: int, x: float, y: float):
     """Project a point on the path of vehicle `i`.
+
+    Single arrays and no `Fleet`: this is the innermost loop, and a tuple of arrays costs more to
+    hand over than the search itself. Coarse search first: paths are long and smooth.
+
+    Args:
+        path_x, path_y, path_yaw: (N, PATH_POINTS) of the fleet.
+        n: samples that the path has.
+        i: row.
+        x, y: [m] the point.
 
     Returns:
         Distance along the path from the centre of `i` [m] (below zero behind it), d [m] left
-        positive, yaw [rad] of the path there. Coarse search first: paths are long and smooth.
+        positive, yaw [rad] of the path there.
     """
-    n = fleet.path_size[i]
     best, best_c = 1e18, 0
     for c in range(0, n, 4):
-        dx, dy = x - fleet.path_x[i, c], y - fleet.path_y[i, c]
+        dx, dy = x - path_x[i, c], y - path_y[i, c]
         dist = dx * dx + dy * dy
         if dist < best:
             best, best_c = dist, c
-    lo, hi = max(best_c - 3, 0), min(best_c + 3, n - 1)
-    for c in range(lo, hi + 1):
-        dx, dy = x - fleet.path_x[i, c], y - fleet.path_y[i, c]
+    for c in range(max(best_c - 3, 0), min(best_c + 3, n - 1) + 1):
+        dx, dy = x - path_x[i, c], y - path_y[i, c]
         dist = dx * dx + dy * dy
         if dist < best:
             best, best_c = dist, c
-    yaw = fleet.path_yaw[i, best_c]
+    yaw = path_yaw[i, best_c]
     cos, sin = math.cos(yaw), math.sin(yaw)
-    dx, dy = x - fleet.path_x[i, best_c], y - fleet.path_y[i, best_c]
+    dx, dy = x - path_x[i, best_c], y - path_y[i, best_c]
     return best_c * PATH_STEP + dx * cos + dy * sin, -dx * sin + dy * cos, yaw
 
 

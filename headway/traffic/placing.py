@@ -17,6 +17,7 @@ SIGHT_SIDE = 70.0  # [m] beside it
 SIGHT_BEHIND = 50.0  # [m] behind it, beyond BEHIND_ANGLE of its heading
 BEHIND_ANGLE = 2.1  # [rad]
 RING = 135.0  # [m] furthest distance at which agents appear
+FIRST_RING = 300.0  # [m] the same at the very start
 FUTURE_STEP = 10.0  # [m] between the samples of ego's way ahead
 REACH = 400.0  # [m] lanes from which ego's way is further than that do not lead to it
 STOP_BRAKE = 1.6  # [m/s^2] with which a placed vehicle has to manage
@@ -219,11 +220,12 @@ def vehicle_spot(
     """
     ex, ey, eyaw = fleet.x[ego], fleet.y[ego], fleet.yaw[ego]
     cell = road.grid_cell
-    x0 = int(math.floor((ex - RING - road.grid_origin[0]) / cell))
-    x1 = int(math.floor((ex + RING - road.grid_origin[0]) / cell))
-    y0 = int(math.floor((ey - RING - road.grid_origin[1]) / cell))
-    y1 = int(math.floor((ey + RING - road.grid_origin[1]) / cell))
-    best, best_p, best_speed = 0.0, -1, 0.0
+    ring = FIRST_RING if first else RING
+    x0 = int(math.floor((ex - ring - road.grid_origin[0]) / cell))
+    x1 = int(math.floor((ex + ring - road.grid_origin[0]) / cell))
+    y0 = int(math.floor((ey - ring - road.grid_origin[1]) / cell))
+    y1 = int(math.floor((ey + ring - road.grid_origin[1]) / cell))
+    best, best_p, best_speed = -1e300, -1, 0.0
     for ix in range(max(x0, 0), min(x1, road.grid_shape[0] - 1) + 1):
         for iy in range(max(y0, 0), min(y1, road.grid_shape[1] - 1) + 1):
             c = ix * road.grid_shape[1] + iy
@@ -232,8 +234,8 @@ def vehicle_spot(
                 weight = _spot_weight(road, reach, fleet.half_length[i], p, ex, ey, eyaw, first)
                 if weight <= 0.0:
                     continue
-                # Efraimidis and Spirakis (2006): the largest u^(1/w) is a draw by weight.
-                key = uniform(rng, 0) ** (1.0 / weight)
+                # Efraimidis and Spirakis (2006): the largest log(u) / w is a draw by weight.
+                key = math.log(max(uniform(rng, 0), 1e-12)) / weight
                 if key > best:
                     speed = _clear_speed(road, fleet, crowd, i, p, first)
                     if speed >= 0.0:
@@ -251,7 +253,7 @@ def _spot_weight(
         return 0.0
     dx, dy = road.x[p] - ex, road.y[p] - ey
     dist = math.hypot(dx, dy)
-    if dist > RING or reach[lane] >= REACH:
+    if dist > (FIRST_RING if first else RING) or (reach[lane] >= REACH and not first):
         return 0.0
     left = road.length[lane] - road.s[p]
     if left < half_length + 3.0 or road.s[p] < half_length:
@@ -284,12 +286,12 @@ def walker_spot(
         Walkway (-1 when there is none) and s [m] on it.
     """
     ex, ey, eyaw = fleet.x[ego], fleet.y[ego], fleet.yaw[ego]
-    best, best_way, best_s = 0.0, -1, 0.0
+    best, best_way, best_s = -1e300, -1, 0.0
     for way in range(len(net.length)):
         for p in range(net.point_start[way], net.point_start[way + 1], 2):
             dx, dy = net.x[p] - ex, net.y[p] - ey
             dist = math.hypot(dx, dy)
-            if dist > RING or dist < 8.0:
+            if dist > (2.0 * FIRST_RING if first else RING) or dist < 8.0:
                 continue
             if not first and in_sight(ex, ey, eyaw, net.x[p], net.y[p]):
                 continue
@@ -297,7 +299,9 @@ def walker_spot(
             for f in range(num_future):
                 nearest = min(nearest, math.hypot(net.x[p] - future[f, 0], net.y[p] - future[f, 1]))
             weight = math.exp(-nearest / 12.0 - dist / 50.0)
-            key = uniform(rng, 0) ** (1.0 / weight) if weight > 1e-6 else 0.0
+            if weight < 1e-6 and not first:
+                continue
+            key = math.log(max(uniform(rng, 0), 1e-12)) / max(weight, 1e-12)
             if key > best and _walker_room(fleet, crowd, w, net.x[p], net.y[p]):
                 best, best_way, best_s = key, way, net.s[p]
     return best_way, best_s

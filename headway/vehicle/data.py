@@ -78,6 +78,8 @@ class VehicleInfo:
         steering_curve: (speed [km/h], scale) pairs.
         wheels: front left, front right, rear left, rear right.
         steer_gain: identified ratio of the real wheel angle to the nominal one.
+        torque_scale: identified ratio of the real engine torque to the recorded curve.
+        final_scale: identified ratio of the real final drive to the recorded one.
     """
 
     type_id: str
@@ -102,6 +104,8 @@ class VehicleInfo:
     steering_curve: tuple[tuple[float, float], ...]
     wheels: tuple[Wheel, ...] = field(default=())
     steer_gain: float = 1.0
+    torque_scale: float = fit.TORQUE_SCALE
+    final_scale: float = 1.0
 
 
 @cache
@@ -164,6 +168,8 @@ def vehicle_info(type_id: str) -> VehicleInfo:
         steering_curve=tuple((a, b) for a, b in facts["steering_curve_kmh"]),
         wheels=wheels,
         steer_gain=identified.get("steer_gain", 1.0),
+        torque_scale=identified.get("torque_scale", fit.TORQUE_SCALE),
+        final_scale=identified.get("final_scale", 1.0),
     )
 
 
@@ -249,7 +255,7 @@ def _fill_body(row: Array, info: VehicleInfo) -> None:
     row[P.DRAG] = 0.5 * AIR_DENSITY * info.drag_coefficient * area
     row[P.ROLLING] = ROLLING_RESISTANCE
     _fill_curve(
-        row, P.STEER_SPEED, P.STEER_SCALE, P.NUM_STEER_POINTS, MAX_STEER_POINTS,
+        row, (P.STEER_SPEED, P.STEER_SCALE, P.NUM_STEER_POINTS), MAX_STEER_POINTS,
         [(v / 3.6, s) for v, s in info.steering_curve],
     )  # fmt: skip
 
@@ -257,16 +263,16 @@ def _fill_body(row: Array, info: VehicleInfo) -> None:
 def _fill_drive(row: Array, info: VehicleInfo) -> None:
     row[P.ENGINE_INERTIA] = info.engine_inertia
     row[P.DAMPING_FULL] = fit.DAMPING_FULL_SCALE * info.damping[0]
-    row[P.DAMPING_ZERO] = fit.DAMPING_ZERO_SCALE * info.damping[1]
-    row[P.DAMPING_FREE] = fit.DAMPING_ZERO_SCALE * info.damping[2]
+    row[P.DAMPING_ZERO] = info.damping[1]
+    row[P.DAMPING_FREE] = info.damping[2]
     row[P.MAX_ENGINE_SPEED] = info.max_rpm * RPM
     row[P.CLUTCH] = info.clutch_strength
-    row[P.FINAL_RATIO] = info.final_ratio
+    row[P.FINAL_RATIO] = info.final_ratio * info.final_scale
     row[P.REVERSE_RATIO] = min(REVERSE_RATIO, info.gears[0][0])
     gears = info.gears[:MAX_GEARS]
     row[P.NUM_GEARS] = len(gears)
-    row[P.SHIFT_TIME] = info.gear_switch_time + fit.SHIFT_EXTRA
-    row[P.LAUNCH_TIME] = info.gear_switch_time + fit.LAUNCH_EXTRA
+    row[P.SHIFT_TIME] = info.gear_switch_time
+    row[P.SHIFT_EXTRA] = fit.SHIFT_EXTRA
     row[P.SHIFT_LATENCY] = fit.SHIFT_LATENCY
     row[P.AUTOBOX] = float(info.use_gear_autobox)
     for i, (ratio, up, down) in enumerate(gears):
@@ -274,14 +280,15 @@ def _fill_drive(row: Array, info: VehicleInfo) -> None:
         row[P.UP_RATIO + i] = up
         row[P.DOWN_RATIO + i] = down
     _fill_curve(
-        row, P.TORQUE_SPEED, P.TORQUE, P.NUM_TORQUE_POINTS, MAX_TORQUE_POINTS,
-        [(rpm * RPM, fit.TORQUE_SCALE * t) for rpm, t in info.torque_curve],
+        row, (P.TORQUE_SPEED, P.TORQUE, P.NUM_TORQUE_POINTS), MAX_TORQUE_POINTS,
+        [(rpm * RPM, info.torque_scale * t) for rpm, t in info.torque_curve],
     )  # fmt: skip
 
 
 def _fill_curve(
-    row: Array, x0: int, y0: int, count: int, limit: int, points: Sequence[tuple[float, float]]
+    row: Array, columns: tuple[int, int, int], limit: int, points: Sequence[tuple[float, float]]
 ) -> None:
+    x0, y0, count = columns
     points = sorted(points)[:limit]
     row[count] = len(points)
     for i, (x, y) in enumerate(points):

@@ -30,50 +30,38 @@ _PEDALS = np.array(INVERSE_PEDALS)
 
 
 @njit(cache=True)
-def cruise_gear(param: Array, speed: float) -> int:
-    """The forward gear that the gearbox has reached on the way up to `speed` [m/s]."""
-    gear = 1
-    while gear < int(param[k.NUM_GEARS]):
-        engine = speed / param[k.RADIUS] * k.gear_ratio(param, gear)
-        if engine <= param[k.UP0 + gear - 1] * param[k.MAX_ENGINE]:
-            break
-        gear += 1
-    return gear
-
-
-@njit(cache=True)
 def settled_accel(param: Array, speed: float, pedal: float, state: Array, control: Array) -> float:
     """Acceleration [m/s^2] around `speed` after the drivetrain has settled; buffers are scratch."""
     accel = 0.0
+    lags = k.all_lags(param, 0.01)
     for _ in range(2):  # the second time centred on `speed`
         start = max(speed - accel * 0.005 * (FREE + SKIP), 0.3)
         state[:] = 0.0
         control[:] = 0.0
         control[k.C_THROTTLE] = max(pedal, 0.0)
         control[k.C_BRAKE] = max(-pedal, 0.0)
-        state[k.GEAR] = cruise_gear(param, speed)
+        state[k.GEAR] = k.cruise_gear(param, speed)
         state[k.AGE] = -1e9  # no shift in here
         state[k.BRAKE] = control[k.C_BRAKE]
         state[k.ENGINE] = start / param[k.RADIUS] * k.gear_ratio(param, int(state[k.GEAR]))
         for _ in range(SETTLE):
             state[k.VX] = start
-            k.substep(state, control, param, 0.0, 0.0, 0.01)
+            k.substep(state, control, param, 0.0, (0.0, 0.0), lags, 0.01)
         state[k.VX] = start
-        used = 0
-        before = start
-        for i in range(FREE):
-            k.substep(state, control, param, 0.0, 0.0, 0.01)
+        before = after = start
+        count = 0  # steps until it stands, or all
+        for step in range(FREE):
+            k.substep(state, control, param, 0.0, (0.0, 0.0), lags, 0.01)
             if state[k.VX] <= 0.0:
                 break
-            if i == SKIP - 1:
-                before = state[k.VX]
-            elif i >= SKIP:
-                used += 1
-                after = state[k.VX]
-        if used > 0:
-            accel = (after - before) / (0.01 * used)
+            count = step + 1
+            after = state[k.VX]
+            if count == SKIP:
+                before = after
+        if count > SKIP:
+            accel = (after - before) / (0.01 * (count - SKIP))
         else:  # it stood before the mean began
-            accel = (state[k.VX] - start) / (0.01 * (i + 1))
+            accel = -start / (0.01 * (count + 1))
     return accel
 
 
@@ -109,9 +97,7 @@ def pedal_for(param: Array, speed: float, accel: float) -> float:
     if accel <= low:
         return -1.0
     for j in range(1, NUM_INVERSE_PEDALS):
-        high = param[row + j] + share * (
-            param[row + NUM_INVERSE_PEDALS + j] - param[row + j]
-        )
+        high = param[row + j] + share * (param[row + NUM_INVERSE_PEDALS + j] - param[row + j])
         if accel < high:
             part = (accel - low) / (high - low)
             return _PEDALS[j - 1] + part * (_PEDALS[j] - _PEDALS[j - 1])
@@ -159,4 +145,4 @@ def inverse_steer(params: Array, speed: Array, wheel_angle: Array) -> Array:
 
 def launch_delay(params: Array) -> Array:
     """Time [s] from throttle to first motion of a car at rest, (...,) for params (..., P)."""
-    return params[..., int(P.LAUNCH_TIME)]
+    return params[..., int(P.SHIFT_TIME)] + params[..., int(P.SHIFT_EXTRA)]

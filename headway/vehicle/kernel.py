@@ -22,23 +22,33 @@ KINEMATIC_SPEED = 1.5  # [m/s] below it the kinematic model alone
 DYNAMIC_SPEED = 4.0  # [m/s] above it the dynamic model alone
 SLIP_LAG = 0.04  # [s] with which the kinematic model's yaw rate follows the wheel angle
 STOPPED_SPEED = 0.05  # [m/s] below it, with closed throttle, the gearbox falls into neutral
-REVERSE_SPEED = 0.5  # [m/s] a change of direction waits for less than this
+DOWN_MARGIN = 0.8  # of the up ratio: a shift down ends below it
+REVERSE_SPEED = 3.0  # [m/s] the other way: faster than this, a gear does not engage
 
 X, Y, YAW, VX, VY, YAW_RATE = int(S.X), int(S.Y), int(S.YAW), int(S.VX), int(S.VY), int(S.YAW_RATE)
 STEER, GEAR, TARGET, TIMER = int(S.STEER), int(S.GEAR), int(S.TARGET_GEAR), int(S.SHIFT_TIMER)
 AGE, ENGINE, THROTTLE, BRAKE = int(S.SHIFT_AGE), int(S.ENGINE_SPEED), int(S.THROTTLE), int(S.BRAKE)
 AX, AY = int(S.AX), int(S.AY)
-C_THROTTLE, C_STEER, C_BRAKE, C_HAND = int(C.THROTTLE), int(C.STEER), int(C.BRAKE), int(C.HAND_BRAKE)
+C_THROTTLE, C_STEER, C_BRAKE, C_HAND = (
+    int(C.THROTTLE),
+    int(C.STEER),
+    int(C.BRAKE),
+    int(C.HAND_BRAKE),
+)
 C_REVERSE, C_MANUAL, C_GEAR = int(C.REVERSE), int(C.MANUAL), int(C.GEAR)
 MASS, INERTIA, WHEELBASE, REAR = int(P.MASS), int(P.YAW_INERTIA), int(P.WHEELBASE), int(P.REAR)
 CG, STIFF_F, STIFF_R, FRICTION = int(P.CG), int(P.STIFF_FRONT), int(P.STIFF_REAR), int(P.FRICTION)
-RADIUS, WHEEL_INERTIA, WHEEL_DAMPING = int(P.WHEEL_RADIUS), int(P.WHEEL_INERTIA), int(P.WHEEL_DAMPING)
+RADIUS, WHEEL_INERTIA, WHEEL_DAMPING = (
+    int(P.WHEEL_RADIUS),
+    int(P.WHEEL_INERTIA),
+    int(P.WHEEL_DAMPING),
+)
 MAX_STEER, STEER_LAG = int(P.MAX_STEER), int(P.STEER_LAG)
 BRAKE_FORCE, BRAKE_LAG, HAND_FORCE = int(P.BRAKE_FORCE), int(P.BRAKE_LAG), int(P.HAND_BRAKE_FORCE)
 ENGINE_INERTIA, CLUTCH, MAX_ENGINE = int(P.ENGINE_INERTIA), int(P.CLUTCH), int(P.MAX_ENGINE_SPEED)
 D_FULL, D_ZERO, D_FREE = int(P.DAMPING_FULL), int(P.DAMPING_ZERO), int(P.DAMPING_FREE)
 FINAL, REVERSE_RATIO, NUM_GEARS = int(P.FINAL_RATIO), int(P.REVERSE_RATIO), int(P.NUM_GEARS)
-SHIFT_TIME, LAUNCH_TIME, LATENCY = int(P.SHIFT_TIME), int(P.LAUNCH_TIME), int(P.SHIFT_LATENCY)
+SHIFT_TIME, SHIFT_EXTRA, LATENCY = int(P.SHIFT_TIME), int(P.SHIFT_EXTRA), int(P.SHIFT_LATENCY)
 DRAG, ROLLING, AUTOBOX = int(P.DRAG), int(P.ROLLING), int(P.AUTOBOX)
 N_TORQUE, N_STEER = int(P.NUM_TORQUE_POINTS), int(P.NUM_STEER_POINTS)
 RATIO0, UP0, DOWN0 = int(P.GEAR_RATIO), int(P.UP_RATIO), int(P.DOWN_RATIO)
@@ -46,7 +56,7 @@ TORQUE_X0, TORQUE_Y0 = int(P.TORQUE_SPEED), int(P.TORQUE)
 STEER_X0, STEER_Y0 = int(P.STEER_SPEED), int(P.STEER_SCALE)
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def interpolate(row: Array, x0: int, y0: int, count: int, x: float) -> float:
     """Piecewise linear curve stored in `row`: abscissae from `x0`, values from `y0`; ends hold."""
     if x <= row[x0]:
@@ -58,14 +68,14 @@ def interpolate(row: Array, x0: int, y0: int, count: int, x: float) -> float:
     return row[y0 + count - 1]
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def wheel_angle(param: Array, speed: float, steer_norm: float) -> float:
     """Front-wheel angle [rad] that `steer_norm` asks for at `speed` [m/s]."""
     scale = interpolate(param, STEER_X0, STEER_Y0, int(param[N_STEER]), abs(speed))
     return param[MAX_STEER] * scale * steer_norm
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def gear_ratio(param: Array, gear: int) -> float:
     """Engine turns per wheel turn; negative in reverse, 0 in neutral."""
     if gear == 0:
@@ -75,49 +85,68 @@ def gear_ratio(param: Array, gear: int) -> float:
     return param[RATIO0 + min(gear, int(param[NUM_GEARS])) - 1] * param[FINAL]
 
 
-@njit(cache=True)
-def begin_shift(state: Array, param: Array, gear: int, delay: float) -> None:
-    """Open the clutch and head for `gear`, which engages after `delay` [s]."""
+@njit(cache=True, error_model="numpy")
+def cruise_gear(param: Array, speed: float) -> int:
+    """The forward gear that the gearbox has reached on the way up to `speed` [m/s]."""
+    gear = 1
+    while gear < int(param[NUM_GEARS]):
+        engine = speed / param[RADIUS] * gear_ratio(param, gear)
+        if engine <= param[UP0 + gear - 1] * param[MAX_ENGINE]:
+            break
+        gear += 1
+    return gear
+
+
+@njit(cache=True, error_model="numpy")
+def begin_shift(state: Array, param: Array, gear: int) -> None:
+    """Open the clutch and head for `gear`, which engages when the shift is over."""
     state[GEAR] = 0.0
     state[TARGET] = gear
-    state[TIMER] = delay
-    if delay <= 0.0:
+    state[TIMER] = param[SHIFT_TIME] + param[SHIFT_EXTRA]
+    if state[TIMER] <= 0.0:
         state[GEAR] = gear
         state[AGE] = 0.0
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def wanted_gear(state: Array, control: Array, param: Array) -> int:
     """The gear that the lever or the automatic gearbox wants now."""
     gear = int(state[GEAR])
     if control[C_MANUAL] > 0.5:
         return max(-1, min(int(control[C_GEAR]), int(param[NUM_GEARS])))
-    reverse = control[C_REVERSE] > 0.5
-    stopped = abs(state[VX]) < STOPPED_SPEED and control[C_THROTTLE] <= 0.0
-    if reverse:
-        return 0 if stopped else -1
-    if stopped:
+    if abs(state[VX]) < STOPPED_SPEED and control[C_THROTTLE] <= 0.0:
         return 0
+    if control[C_REVERSE] > 0.5:
+        return -1
     if gear < 1:
-        return 1
+        return cruise_gear(param, state[VX])
     if param[AUTOBOX] < 0.5 or state[AGE] < param[LATENCY]:
         return gear
+    return shifted_gear(state, param, gear)
+
+
+@njit(cache=True, error_model="numpy")
+def shifted_gear(state: Array, param: Array, gear: int) -> int:
+    """The forward gear that the engine's speed asks for, one up, one down or the same."""
     share = state[ENGINE] / param[MAX_ENGINE]
     if share > param[UP0 + gear - 1] and gear < int(param[NUM_GEARS]):
         return gear + 1
     if gear > 1 and share < param[DOWN0 + gear - 1]:
-        return gear - 1
+        # Not into a gear that it would have to leave again at once.
+        lower = share * gear_ratio(param, gear - 1) / gear_ratio(param, gear)
+        if lower < DOWN_MARGIN * param[UP0 + gear - 2] or param[UP0 + gear - 2] <= 0.0:
+            return gear - 1
     return gear
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def step_gearbox(state: Array, control: Array, param: Array, dt: float) -> None:
     """Let a running shift go on, or begin one."""
     if state[TIMER] > 0.0:
         lever = state[TARGET]
         reverse = control[C_REVERSE] > 0.5
         if control[C_MANUAL] < 0.5 and lever != 0.0 and (lever < 0.0) != reverse:
-            begin_shift(state, param, -1 if reverse else 1, param[LAUNCH_TIME])
+            begin_shift(state, param, -1 if reverse else 1)
             return
         state[TIMER] -= dt
         if state[TIMER] <= 1e-9:
@@ -133,16 +162,15 @@ def step_gearbox(state: Array, control: Array, param: Array, dt: float) -> None:
     if wanted == 0:
         state[GEAR] = 0.0
         state[TARGET] = 0.0
-    elif gear == 0 or (gear < 0) != (wanted < 0):
-        # A change of direction waits until the car is nearly at rest.
-        if gear != 0 and abs(state[VX]) > REVERSE_SPEED:
-            return
-        begin_shift(state, param, wanted, param[LAUNCH_TIME])
+        return
+    # A change of direction waits in neutral until the car is slow enough.
+    if state[VX] * wanted > -REVERSE_SPEED:
+        begin_shift(state, param, wanted)
     else:
-        begin_shift(state, param, wanted, param[SHIFT_TIME])
+        state[GEAR] = 0.0
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def drive_speed(state: Array, param: Array, external: float, dt: float) -> float:
     """Advance engine and car by `dt` under `external` [N]; implicit, since a clutch is stiff.
 
@@ -154,6 +182,8 @@ def drive_speed(state: Array, param: Array, external: float, dt: float) -> float
     throttle, speed = state[THROTTLE], state[ENGINE]
     gear = int(state[GEAR])
     free = param[D_ZERO] if gear != 0 else param[D_FREE]
+    if gear == 0 and state[TIMER] > param[SHIFT_TIME]:
+        throttle = 0.0
     damping = free + (param[D_FULL] - free) * throttle
     torque = throttle * interpolate(param, TORQUE_X0, TORQUE_Y0, int(param[N_TORQUE]), speed)
     radius = param[RADIUS]
@@ -177,95 +207,122 @@ def drive_speed(state: Array, param: Array, external: float, dt: float) -> float
     return velocity
 
 
-@njit(cache=True)
-def tyre_force(stiffness: float, slip: float, limit: float) -> float:
-    """Lateral force [N] of an axle by the brush model (Fiala), within `limit` [N].
+@njit(cache=True, error_model="numpy")
+def tyre_force(stiffness: float, along: float, across: float, limit: float) -> float:
+    """Side force [N] of an axle by the brush model (Fiala), within `limit` [N].
 
-    With K = C tan(slip) / limit: F = -limit (K - K|K|/3 + K^3/27) for |K| < 3, else -limit.
+    With K = C |across / along| / limit: |F| = limit (K - K^2/3 + K^3/27) for K < 3, else limit;
+    against the sliding. `along`, `across` [m/s]: the contact's velocity in the wheel's frame.
     """
     if limit <= 0.0:
         return 0.0
-    k = stiffness * math.tan(slip) / limit
-    if k >= 3.0:
-        return -limit
-    if k <= -3.0:
-        return limit
-    return -limit * (k - k * abs(k) / 3.0 + k * k * k / 27.0)
+    k = stiffness * abs(across) / (limit * max(abs(along), 0.1))
+    force = limit
+    if k < 3.0:
+        force = limit * k * (1.0 - k / 3.0 + k * k / 27.0)
+    return -math.copysign(force, across)
 
 
-@njit(cache=True)
-def step_lateral(state: Array, param: Array, force_x: float, grade_y: float, dt: float) -> None:
-    """Advance lateral velocity and yaw rate by `dt`; `force_x` [N] uses up part of the friction."""
-    vx, r, delta = state[VX], state[YAW_RATE], state[STEER]
+@njit(cache=True, error_model="numpy")
+def toward(value: float, target: float, step: float) -> float:
+    """`value` moved towards `target` by `step` at most."""
+    return min(max(target, value - step), value + step)
+
+
+@njit(cache=True, error_model="numpy")
+def step_lateral(
+    state: Array, param: Array, force_x: float, grade_y: float, follow: float, dt: float
+) -> None:
+    """Advance side velocity and yaw rate by `dt`; `force_x` [N] uses up part of the friction.
+
+    At the centre of mass, a and b from the axles:
+    m (vy' + vx r) = Ff cos d + Fr - m g slope,  I r' = a Ff cos d - b Fr,
+    m (vx' - vy r) = ... - Ff sin d.
+    """
+    vx, vy, r = state[VX], state[VY], state[YAW_RATE]
     length, mass = param[WHEELBASE], param[MASS]
-    rate = vx * math.tan(delta) / length
-    speed = abs(vx)
-    blend = (speed - KINEMATIC_SPEED) / (DYNAMIC_SPEED - KINEMATIC_SPEED)
-    blend = min(max(blend, 0.0), 1.0)
-    follow = 1.0 - math.exp(-dt / SLIP_LAG)
-    kin_r = r + follow * (rate - r)
-    if speed < 1e-9:
-        kin_r = 0.0
-    kin_vy = kin_r * param[REAR]
+    tan = math.tan(state[STEER])
+    grip = param[FRICTION] * GRAVITY * dt
+    # Rolling without slip, as far as friction can bring it about.
+    kin_r = toward(r, r + follow * (vx * tan / length - r), grip * 4.0 / length)
+    kin_vy = toward(vy, kin_r * param[REAR], grip)
+    blend = (abs(vx) - KINEMATIC_SPEED) / (DYNAMIC_SPEED - KINEMATIC_SPEED)
     if blend <= 0.0:
         state[YAW_RATE], state[VY] = kin_r, kin_vy
         return
-    # Centre of mass: a to the front axle, b to the rear one.
+    blend = min(blend, 1.0)
     b = param[REAR] + param[CG]
     a = length - b
-    vy = state[VY] + param[CG] * r
-    load_f, load_r = mass * GRAVITY * b / length, mass * GRAVITY * a / length
+    vy += param[CG] * r
+    cos = 1.0 / math.sqrt(1.0 + tan * tan)
+    sin = tan * cos
     used = force_x / (param[FRICTION] * mass * GRAVITY)
     left = math.sqrt(max(0.0, 1.0 - used * used)) * param[FRICTION]
-    # In reverse the slip angle is that of the wheel's own motion, hence the sign and |vx|.
-    sign = 1.0 if vx >= 0.0 else -1.0
-    slip_f = math.atan2(vy + a * r, speed) - sign * delta
-    slip_r = math.atan2(vy - b * r, speed)
-    fy_f = tyre_force(param[STIFF_F] * load_f, slip_f, left * load_f)
-    fy_r = tyre_force(param[STIFF_R] * load_r, slip_r, left * load_r)
-    fy_f *= math.cos(delta)
+    load_f, load_r = mass * GRAVITY * b / length, mass * GRAVITY * a / length
+    front = vy + a * r
+    force_f = tyre_force(
+        param[STIFF_F] * load_f, vx * cos + front * sin, front * cos - vx * sin, left * load_f
+    )
+    force_r = tyre_force(param[STIFF_R] * load_r, vx, vy - b * r, left * load_r)
     slope = GRAVITY * grade_y / math.sqrt(1.0 + grade_y * grade_y)
-    new_vy = vy + dt * ((fy_f + fy_r) / mass - vx * r - slope)
-    new_r = r + dt * (a * fy_f - b * fy_r) / param[INERTIA]
-    new_vy -= param[CG] * new_r
-    state[YAW_RATE] = kin_r + blend * (new_r - kin_r)
-    state[VY] = kin_vy + blend * (new_vy - kin_vy)
+    dyn_vy = vy + dt * ((force_f * cos + force_r) / mass - vx * r - slope)
+    dyn_r = r + dt * (a * force_f * cos - b * force_r) / param[INERTIA]
+    state[VX] += blend * dt * (dyn_vy * dyn_r - force_f * sin / mass)
+    dyn_vy -= param[CG] * dyn_r
+    state[YAW_RATE] = kin_r + blend * (dyn_r - kin_r)
+    state[VY] = kin_vy + blend * (dyn_vy - kin_vy)
 
 
-@njit(cache=True)
-def substep(
-    state: Array, control: Array, param: Array, grade_x: float, grade_y: float, dt: float
-) -> None:
-    """Advance one vehicle by `dt` (a hundredth of a second or less)."""
-    step_gearbox(state, control, param, dt)
-    state[THROTTLE] = control[C_THROTTLE]
-    follow = 1.0 - math.exp(-dt / param[BRAKE_LAG])
-    state[BRAKE] += follow * (control[C_BRAKE] - state[BRAKE])
-    follow = 1.0 - math.exp(-dt / param[STEER_LAG])
-    state[STEER] += follow * (wheel_angle(param, state[VX], control[C_STEER]) - state[STEER])
-    vx = state[VX]
-    weight = param[MASS] * GRAVITY
-    external = -weight * grade_x / math.sqrt(1.0 + grade_x * grade_x) - param[DRAG] * vx * abs(vx)
-    # The front wheels' side force has a part against the motion: m vy r is what turning costs.
-    external += param[MASS] * state[VY] * state[YAW_RATE]
+@njit(cache=True, error_model="numpy")
+def step_longitudinal(
+    state: Array, control: Array, param: Array, grade_x: float, dt: float
+) -> float:
+    """Advance the forward speed by `dt`; returns the tyres' longitudinal force [N]."""
+    vx, weight = state[VX], param[MASS] * GRAVITY
+    climb = -weight * grade_x / math.sqrt(1.0 + grade_x * grade_x)
+    external = climb - param[DRAG] * vx * abs(vx)
     velocity = drive_speed(state, param, external, dt)
     resist = param[BRAKE_FORCE] * state[BRAKE] + param[ROLLING] * weight
     if control[C_HAND] > 0.5:
         resist += param[HAND_FORCE]
-    resist = min(resist, param[FRICTION] * weight)
-    # Dry friction stops a car and then holds it: it never turns the motion round.
-    change = resist * dt / param[MASS]
-    if abs(velocity) <= change:
-        velocity = 0.0
-    else:
-        velocity -= math.copysign(change, velocity)
-    force = (velocity - vx) / dt * param[MASS]
     limit = param[FRICTION] * weight
+    # Dry friction stops a car and then holds it: it never turns the motion round.
+    change = min(resist, limit) * dt / param[MASS]
+    velocity = 0.0 if abs(velocity) <= change else velocity - math.copysign(change, velocity)
+    force = (velocity - vx) / dt * param[MASS] - external
     if abs(force) > limit:
-        velocity = vx + math.copysign(limit, force) * dt / param[MASS]
         force = math.copysign(limit, force)
+        velocity = vx + (force + external) * dt / param[MASS]
     state[VX] = velocity
-    step_lateral(state, param, force, grade_y, dt)
+    return force
+
+
+@njit(cache=True, error_model="numpy")
+def lag(dt: float, time_constant: float) -> float:
+    """Share of the way to its target that a first-order lag goes in `dt`."""
+    return 1.0 - math.exp(-dt / time_constant)
+
+
+@njit(cache=True, error_model="numpy")
+def substep(
+    state: Array,
+    control: Array,
+    param: Array,
+    steer: float,
+    grade: tuple[float, float],
+    lags: tuple[float, float, float],
+    dt: float,
+) -> None:
+    """Advance one vehicle by `dt` (a hundredth of a second or less).
+
+    `steer` is the wheel angle [rad] that the steering heads for, `lags` come from `all_lags`.
+    """
+    step_gearbox(state, control, param, dt)
+    state[THROTTLE] = control[C_THROTTLE]
+    state[BRAKE] += lags[0] * (control[C_BRAKE] - state[BRAKE])
+    state[STEER] += lags[1] * (steer - state[STEER])
+    force = step_longitudinal(state, control, param, grade[0], dt)
+    step_lateral(state, param, force, grade[1], lags[2], dt)
     yaw = state[YAW] + 0.5 * dt * state[YAW_RATE]
     cos, sin = math.cos(yaw), math.sin(yaw)
     state[X] += dt * (state[VX] * cos - state[VY] * sin)
@@ -273,7 +330,13 @@ def substep(
     state[YAW] += dt * state[YAW_RATE]
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
+def all_lags(param: Array, dt: float) -> tuple[float, float, float]:
+    """Shares for brake, steering and rolling in `dt`, see `lag`."""
+    return lag(dt, param[BRAKE_LAG]), lag(dt, param[STEER_LAG]), lag(dt, SLIP_LAG)
+
+
+@njit(cache=True, error_model="numpy")
 def step_vehicles(
     state: Array,
     control: Array,
@@ -296,16 +359,19 @@ def step_vehicles(
     """
     if dt <= 0.0:
         return
-    count = max(1, int(math.ceil(dt / max_substep - 1e-9)))
+    count = max(1, math.ceil(dt / max_substep - 1e-9))
     h = dt / count
     for i in range(state.shape[0]):
         if not active[i]:
             continue
         row = state[i]
-        vx, vy = row[VX], row[VY]
+        vx, vy, rate = row[VX], row[VY], row[YAW_RATE]
+        lags = all_lags(params[i], h)
+        slope = (grade[i, 0], grade[i, 1])
+        steer = wheel_angle(params[i], vx, control[i, C_STEER])
         for _ in range(count):
-            substep(row, control[i], params[i], grade[i, 0], grade[i, 1], h)
-        rate = row[YAW_RATE]
+            substep(row, control[i], params[i], steer, slope, lags, h)
+        rate = 0.5 * (rate + row[YAW_RATE])
         row[AX] = (row[VX] - vx) / dt - rate * 0.5 * (row[VY] + vy)
         row[AY] = (row[VY] - vy) / dt + rate * 0.5 * (row[VX] + vx)
         row[YAW] = math.pi - (math.pi - row[YAW]) % (2.0 * math.pi)

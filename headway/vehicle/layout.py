@@ -13,7 +13,7 @@ MAX_STEER_POINTS = 6  # of the steering curve
 NUM_INVERSE_SPEEDS = 20  # of the inverse table's grid
 NUM_INVERSE_PEDALS = 12  # of the inverse table's grid, see `INVERSE_PEDALS`
 
-# Pedal of the inverse table, -1 full brake ... +1 full throttle. 
+# Pedal of the inverse table, -1 full brake ... +1 full throttle.
 INVERSE_PEDALS = (-1.0, -0.5, 0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.75, 0.85, 1.0)
 # [m/s] speeds of the inverse table.
 INVERSE_SPEEDS = (
@@ -90,8 +90,8 @@ class VehicleParam(IntEnum):
     FINAL_RATIO = 23
     REVERSE_RATIO = 24  # magnitude
     NUM_GEARS = 25
-    SHIFT_TIME = 26  # [s] without drive in a shift
-    LAUNCH_TIME = 27  # [s] without drive when leaving neutral
+    SHIFT_TIME = 26  # [s] nominal, the engine turns free
+    SHIFT_EXTRA = 27  # [s] before it, without drive and with the throttle shut
     SHIFT_LATENCY = 28  # [s] between two automatic shifts
     DRAG = 29  # [N s^2/m^2] half rho times coefficient times area
     ROLLING = 30  # rolling resistance per newton of load

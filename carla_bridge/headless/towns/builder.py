@@ -201,7 +201,7 @@ class TownBuilder:
         for start, goal in zip(ends, [*ends[1:], ends[0]], strict=True):
             sidewalks = start.lanes(True, "sidewalk"), goal.lanes(False, "sidewalk")
             if sidewalks[0] and sidewalks[1]:
-                self.connect(junction, start, sidewalks[0][0], goal, sidewalks[1][0], 3.0, "sidewalk")
+                self.connect(junction, start, sidewalks[0][0], goal, sidewalks[1][0], 4.5, "sidewalk")
         if crosswalks:
             for end in ends:
                 self.crosswalk(end)
@@ -279,7 +279,7 @@ class TownBuilder:
         walks = end.lanes(True, "sidewalk") + end.lanes(False, "sidewalk")
         if len(walks) < 2:
             return None
-        edges = sorted(end.t(lane, 0.15) for lane in walks)
+        edges = sorted(end.t(lane, 0.6) for lane in walks)  # corners curve away from it
         sign = 1.0 if end.at == "end" else -1.0
         corners = [(sign * near, edges[0]), (sign * far, edges[0]),
                    (sign * far, edges[1]), (sign * near, edges[1])]  # fmt: skip

@@ -11,6 +11,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from shapely import Polygon
+from shapely.ops import unary_union
 
 from carla_bridge.headless.towns.load import load_town
 from carla_bridge.headless.towns.town import SignalSpec, Town
@@ -53,7 +55,7 @@ def draw_town(name: str, path_png: str | Path) -> None:
 def draw(town: Town, path_png: str | Path, around: tuple[float, float, float] | None = None) -> None:
     """Draw a town, or `around` x, y, radius [m] of it, into a PNG."""
     graph = town.lane_graph
-    low, high = graph.xyz[:, :2].min(axis=0) - 25.0, graph.xyz[:, :2].max(axis=0) + 25.0
+    low, high = graph.xyz[:, :2].min(axis=0) - (25.0, 70.0), graph.xyz[:, :2].max(axis=0) + 40.0
     if around is not None:
         center = np.array(around[:2])
         low, high = center - around[2], center + around[2]
@@ -65,6 +67,7 @@ def draw(town: Town, path_png: str | Path, around: tuple[float, float, float] | 
     axes.set_facecolor(GROUND)
     scale = 72.0 * size[0] / (high[0] - low[0])  # points a metre
     _lanes(axes, graph)
+    _junctions(axes, graph)
     _markings(axes, graph, scale)
     _crosswalks(axes, graph)
     _arrows(axes, graph)
@@ -95,6 +98,25 @@ def _lanes(axes: Axes, graph: LaneGraph) -> None:
             PolyCollection(polygons, facecolors=FILL[kind], edgecolors=FILL[kind], linewidths=0.6,
                            zorder=1 + 0.1 * zorder)
         )  # fmt: skip
+
+
+def _junctions(axes: Axes, graph: LaneGraph) -> None:
+    """Pavement between the lanes of a junction."""
+    polygons = []
+    for junction in set(graph.junction[graph.junction >= 0].tolist()):
+        lanes = np.flatnonzero(graph.junction == junction)
+        strips = [Polygon(_strip(graph, int(lane), 1.0, -1.0)).buffer(0.0) for lane in lanes]
+        area = unary_union(strips)
+        closed = area.buffer(2.0).buffer(-2.0)
+        for part in getattr(closed, "geoms", [closed]):
+            # holes between pavement and sidewalk are filled, the middle of a roundabout is not
+            small = [hole for hole in part.interiors if Polygon(hole).area < 300.0]
+            polygons += [np.asarray(ring.coords) for ring in small]
+            if not part.interiors or small:
+                polygons.append(np.asarray(part.exterior.coords))
+    axes.add_collection(
+        PolyCollection(polygons, facecolors=FILL[LaneKind.DRIVING], linewidths=0, zorder=0.9)
+    )
 
 
 def _markings(axes: Axes, graph: LaneGraph, scale: float) -> None:
@@ -154,7 +176,7 @@ def _signals(axes: Axes, signals: tuple[SignalSpec, ...], scale: float) -> None:
         if not chosen:
             continue
         xy = np.array([spec.transform[:2] for spec in chosen]) * (1.0, -1.0)
-        axes.scatter(xy[:, 0], xy[:, 1], s=float(np.clip((2.2 * scale) ** 2, 12, 160)), c=color,
+        axes.scatter(xy[:, 0], xy[:, 1], s=float(np.clip((2.2 * scale) ** 2, 36, 160)), c=color,
                      marker=marker, edgecolors="white", linewidths=0.7, zorder=8)  # fmt: skip
         boxes = []
         for box in (box for spec in chosen for box in spec.boxes):
@@ -173,8 +195,9 @@ def _furniture(axes: Axes, town: Town, low: Array, high: Array) -> None:
     km = graph.length[graph.kind == LaneKind.DRIVING].sum() / 1000.0
     junctions = len(set(graph.junction[graph.junction >= 0].tolist()))
     title = f"{town.name}: {km:.1f} km of lanes, {junctions} junctions"
-    axes.text(0.5, 0.995, title, transform=axes.transAxes, ha="center", va="top", fontsize=16,
-              color="#333333", zorder=10)  # fmt: skip
+    axes.text(0.5, 0.985, title, transform=axes.transAxes, ha="center", va="top", fontsize=16,
+              color="#333333", zorder=10,
+              bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8})  # fmt: skip
     handles = [
         Line2D([], [], marker=marker, color="none", markerfacecolor=color, markersize=9, label=label,
                markeredgecolor="white")

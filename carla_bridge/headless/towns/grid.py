@@ -122,7 +122,7 @@ class _Grid:
             default = ("yield", tuple(h for h in arms if _compass(h + math.pi) not in arms))
             control, waiting = CONTROL.get(node, default)
             minor = [arms[_compass(h)] for h in waiting]
-            self.town.crossing(ends, control, minor, radius=8.0)
+            self.town.crossing(ends, control, minor, radius=7.0)
         return self.town.xml()
 
     def _cut(self, node: tuple, heading: float) -> float:

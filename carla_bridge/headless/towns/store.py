@@ -13,10 +13,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from carla_bridge.headless.towns.grid import grid
+from carla_bridge.headless.towns.ring import ring
 from carla_bridge.headless.towns.town import BrokenTown, TownNotFound
 from carla_bridge.headless.towns.validate import check_xodr
 
-OWN_TOWNS: dict[str, Callable[[], str]] = {"grid": grid}
+OWN_TOWNS: dict[str, Callable[[], str]] = {"grid": grid, "ring": ring}
 _MAPS = ("CarlaUE4/Content/Carla/Maps", "Unreal/CarlaUE4/Content/Carla/Maps", "Content/Carla/Maps")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_\-]*")
 

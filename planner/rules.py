@@ -1,0 +1,119 @@
+"""Rules of the road as the rule-based planner keeps them: margins, times and decisions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from headway.types import SignalState
+
+
+@dataclass
+class Rules:
+    """Margins and times towards others, and places to stop.
+
+    Attributes:
+        margin_vehicle: [m] to each side of ego that vehicles have to be clear of.
+        margin_walker: [m] the same for walkers.
+        margin_prop: [m] the same for things.
+        forecast_vehicle: [s] that a vehicle's forecast is believed.
+        forecast_walker: [s] that a walker's is.
+        line_gap: [m] between the front and a line when standing.
+        give_way_gap: [m] between the front and a conflict in a junction when waiting for it.
+        walker_gap: [m] to a walker's way.
+        crossing_gap: [m] to a crossing vehicle's way.
+        before: [s] that ego has to be gone before another comes.
+        after: [s] that another has to be gone before ego comes.
+        patience: [s] of waiting after which those who stand are taken to give way.
+        full_stop: [s] of standing at a stop sign.
+        yellow_brake: [m/s^2] beyond which a light that turned yellow is not stopped at.
+        red_brake: [m/s^2] beyond which one that turned red is not.
+        queue_speed: [m/s] below which who stands behind a junction blocks its exit.
+        goal_gap: [m] before the route's end where the centre comes to rest.
+    """
+
+    margin_vehicle: float = 0.35
+    margin_walker: float = 0.8
+    margin_prop: float = 0.25
+    forecast_vehicle: float = 2.0
+    forecast_walker: float = 4.0
+    line_gap: float = 1.0
+    give_way_gap: float = 1.0
+    walker_gap: float = 2.0
+    crossing_gap: float = 2.0
+    before: float = 1.5
+    after: float = 0.7
+    patience: float = 4.0
+    full_stop: float = 0.6
+    yellow_brake: float = 3.0
+    red_brake: float = 6.0
+    queue_speed: float = 1.5
+    goal_gap: float = 0.5
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if not value >= 0.0:
+                raise ValueError(f"Rules.{name}: expected >= 0, got {value!r}")
+
+
+@dataclass
+class Memory:
+    """What the rule-based planner remembers from tick to tick.
+
+    Attributes:
+        hint: sample of the route near ego, -1 before the first tick.
+        t: [s] of the last tick.
+        accel: [m/s^2] wanted then.
+        stopped: stop lines at which a full stop was made.
+        stopping_since: [s] when ego came to rest at a stop sign, by line.
+        running: lines whose light is passed, as it turned too late.
+        standing_since: [s] when ego last came to rest; inf while it moves.
+        giving_way: whether ego gave way in the last tick.
+    """
+
+    hint: int = -1
+    t: float = float("nan")
+    accel: float = 0.0
+    stopped: set[int] = field(default_factory=set)
+    stopping_since: dict[int, float] = field(default_factory=dict)
+    running: set[int] = field(default_factory=set)
+    standing_since: float = float("inf")
+    giving_way: bool = False
+
+    def light_holds(self, line: int, state: int, needed: float, rules: Rules) -> bool:
+        """Whether ego stops at the light of `line`; decided once per change of the light.
+
+        Args:
+            line: of the itinerary.
+            state: `SignalState`.
+            needed: [m/s^2] braking that stopping takes now.
+            rules: thresholds.
+        """
+        if state not in (SignalState.RED, SignalState.YELLOW):
+            self.running.discard(line)
+            return False
+        limit = rules.yellow_brake if state == SignalState.YELLOW else rules.red_brake
+        if needed > limit:
+            self.running.add(line)
+        elif line in self.running and needed < 0.8 * rules.yellow_brake:
+            self.running.discard(line)  # somebody held us up: now there is room again
+        return line not in self.running
+
+    def stop_sign_holds(self, line: int, gap: float, speed: float, rules: Rules) -> bool:
+        """Whether the full stop at the sign of `line` is still to be made.
+
+        Args:
+            line: of the itinerary.
+            gap: [m] from the front to the line.
+            speed: [m/s].
+            rules: how long to stand.
+        """
+        if line in self.stopped:
+            return False
+        if speed < 0.1 and gap < rules.line_gap + 2.5:
+            since = self.stopping_since.setdefault(line, self.t)
+            if self.t - since >= rules.full_stop:
+                self.stopped.add(line)
+                return False
+        else:
+            self.stopping_since.pop(line, None)
+        return True
