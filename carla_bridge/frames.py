@@ -7,6 +7,7 @@ Scalars and arrays alike; numba kernels may call the jitted forms.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from numba import njit
@@ -60,3 +61,34 @@ def angular_rate_from_carla(rate_deg: float) -> float:
 def angular_rate_to_carla(rate: float) -> float:
     """Our yaw rate [rad/s] to that of CARLA's actors [deg/s]."""
     return -math.degrees(rate)
+
+
+def pose_from_carla(transform: Sequence[Sequence[float]]) -> tuple[float, ...]:
+    """A wire transform to x, y, z [m], roll, pitch, yaw [rad] in our frame.
+
+    Args:
+        transform: [[x, y, z], [pitch, yaw, roll]] in CARLA's frame [m, deg].
+
+    Returns:
+        pose with roll left side up and pitch nose up, which are CARLA's own senses of the two.
+    """
+    (x, y, z), (pitch, yaw, roll) = transform
+    return (
+        float(x), -float(y), float(z),
+        math.radians(roll), math.radians(pitch), yaw_from_carla(float(yaw)),
+    )  # fmt: skip
+
+
+def pose_to_carla(pose: Array) -> list[float]:
+    """The inverse of `pose_from_carla`, as x, y, z [m], pitch, yaw, roll [deg] in CARLA's order.
+
+    Args:
+        pose: (6,) x, y, z [m], roll, pitch, yaw [rad], our frame.
+    """
+    x, y, z, roll, pitch, yaw = (float(v) for v in pose)
+    return [x, -y, z, math.degrees(pitch), yaw_to_carla(yaw), math.degrees(roll)]
+
+
+def vector_from_carla(vector: Sequence[float]) -> tuple[float, float, float]:
+    """A position, velocity, acceleration or force between CARLA's frame and ours, either way."""
+    return float(vector[0]), -float(vector[1]), float(vector[2])

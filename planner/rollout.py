@@ -192,6 +192,18 @@ def roll_out(
 
 
 @njit(cache=True)
+def interpolate(s: Array, values: Array, at: float, hint: int) -> float:
+    """Value at arc length `at`, looked for from sample `hint` on; the ends go on as they are."""
+    i = min(max(hint, 0), len(s) - 2)
+    while i > 0 and s[i] > at:
+        i -= 1
+    while i < len(s) - 2 and s[i + 1] <= at:
+        i += 1
+    share = min(max((at - s[i]) / max(s[i + 1] - s[i], 1e-3), 0.0), 1.0)
+    return values[i] + share * (values[i + 1] - values[i])
+
+
+@njit(cache=True)
 def pursue(
     law: Law,
     s: Array,
@@ -217,7 +229,9 @@ def pursue(
     share = min(max(share, 0.0), 1.0)
     slip = math.atan(0.5 * math.tan(steer))
     error = wrap_angle(heading + slip - (yaw[here] + share * (yaw[here + 1] - yaw[here])))
-    road = curvature[here] + share * (curvature[here + 1] - curvature[here])
+    # The slip of a point before the rear axle grows by kappa - slip / rear per metre: for that
+    # point to bend with the road, the wheels have to turn as the road bends at the rear axle.
+    road = interpolate(s, curvature, at - 0.5 * wheelbase, i)
     offset = min(max(d, -look), look)  # far off, come back at a bounded angle
     kappa = road / max(0.2, 1.0 - road * d) - 2.0 * offset / look**2 - 2.0 * math.sin(error) / look
     limit = math.tan(law.max_steer) / wheelbase

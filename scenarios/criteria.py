@@ -37,8 +37,8 @@ REACTION_S = 0.5  # [s] a required brake may outlast what required it: delays of
 STOOD_S = 1.0  # [s]
 VIOLATION_WINDOW_S = 10.0  # [s] before a collision in which the partner's violation counts
 # Heads of `Plan.active` that may require hard braking; a limit or a bend may not.
-REQUIRING = ("lead", "walker", "red_light", "light", "yellow_light", "stop_sign", "yield",
-             "stop_point", "goal", "junction", "crossing", "agent")  # fmt: skip
+REQUIRING = ("lead", "object", "walker", "crossing", "give_way", "exit_blocked", "red_light",
+             "yellow_light", "stop_sign", "goal")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -415,10 +415,10 @@ class Criteria:
 
     def update(self, observation: Observation, intent: Intent) -> Tick:
         """Take one frame in; return it with ego's place on the route."""
-        s, d = project_on_route(self._route, observation.ego.pose[:2], self._s)[:2]
-        self._s = float(s)
+        s, d, _ = project_on_route(self._route, observation.ego.pose[None, :2], self._s)
+        self._s = float(s[0])
         dt = 0.0 if self._before is None else observation.t - self._before.t
-        tick = Tick(observation, self._before, intent, self._s, float(d), dt)
+        tick = Tick(observation, self._before, intent, self._s, float(d[0]), dt)
         for criterion in (self.completion, self.collisions, self.red_lights, self.stop_signs,
                           self.speeding, self.density):  # fmt: skip
             criterion.update(tick)

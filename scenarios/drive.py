@@ -13,25 +13,9 @@ from typing import Any
 from headway.driver import Driver
 from headway.interfaces import Simulator
 from headway.road.lane_graph import LaneGraph
-from headway.road.routing import random_route
+from headway.road.random_route import random_route
+from scenarios.config import OutputConfig
 from scenarios.episode import Episode, EpisodeConfig, Progress, run_episode
-
-
-@dataclass
-class OutputConfig:
-    """What a drive leaves behind.
-
-    Attributes:
-        folder: where; empty makes a new one below `outputs`.
-        plots: speed, acceleration and steering as PNG.
-        video: top-down MP4.
-        rerun: a log for the Rerun viewer.
-    """
-
-    folder: str = ""
-    plots: bool = True
-    video: bool = True
-    rerun: bool = True
 
 
 @dataclass(frozen=True)
@@ -100,6 +84,11 @@ class Drive:
     result: DriveResult
     episode: Episode
     extras_s: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def interventions(self) -> float:
+        """Share of ticks in which the safety layer changed the command."""
+        return self.episode.trace.intervention_share()
 
 
 def run_drive(

@@ -58,6 +58,8 @@ class Connection(asyncio.Protocol):
         self._transport = None
         self._server.connections.discard(self)
         if self.link is not None:
+            for port in self.link.ports:
+                self._server.traffic_managers.pop(port, None)
             self.link.close()
             self.link = None
 

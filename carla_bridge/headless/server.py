@@ -46,6 +46,7 @@ class Server:
         links: traffic managers in clients.
         traffic_managers: port to (host, port) as registered by clients.
         generated_town: what a client sent as OpenDRIVE, or None.
+        ros_streams: streams that a client wants on ROS; kept, nothing more.
         unknown: how often which RPC was asked for that does not exist.
         port: of the RPCs; streams are on the next one.
     """
@@ -68,6 +69,7 @@ class Server:
         self.links: set[TrafficManagerLink] = set()
         self.traffic_managers: dict[int, tuple[str, int]] = {}
         self.generated_town: Town | None = None
+        self.ros_streams: set[int] = set()
         self.unknown: Counter[str] = Counter()
         self._seed = seed
         self._log = log

@@ -151,6 +151,14 @@ class TrafficManagerLink:
             call.answer(value)
         self._loop.call_later(LOAD_S, self._world_loaded)
 
+    def remove(self, port: int) -> None:
+        """One of several traffic managers of this client has ended."""
+        self.ports.discard(port)
+        if port in self._sockets:
+            self._sockets.pop(port)[1].close()
+        if self.ports and self._held is not None and self._all_parked:
+            self._came_back_in_tick()
+
     def close(self) -> None:
         """The client, or its last traffic manager, has gone: nobody is left to wait for."""
         self._closed = True

@@ -76,16 +76,16 @@ def stopping_accel(speed: float, gap: float, max_accel: float, comfort_brake: fl
 @njit(cache=True)
 def road_speed(road: RoadArrays, fleet: Fleet, i: int) -> float:
     """Speed [m/s] that limits and bends on the path of `i` allow now, braking in comfort."""
-    allowed = road.speed_limit[fleet.plan[i, 0]] * fleet.speed_factor[i]
-    brake = 0.7 * fleet.comfort_brake[i]
-    for k in range(1, fleet.plan_size[i]):
-        at = max(fleet.plan_at[i, k], 0.0)
-        limit = road.speed_limit[fleet.plan[i, k]] * fleet.speed_factor[i]
+    allowed = road.lane[fleet[i].plan[0]].speed_limit * fleet[i].speed_factor
+    brake = 0.7 * fleet[i].comfort_brake
+    for k in range(1, fleet[i].plan_size):
+        at = max(fleet[i].plan_at[k], 0.0)
+        limit = road.lane[fleet[i].plan[k]].speed_limit * fleet[i].speed_factor
         allowed = min(allowed, math.sqrt(limit * limit + 2.0 * brake * at))
-    for c in range(fleet.path_size[i]):
-        curvature = abs(fleet.path_curvature[i, c])
+    for c in range(fleet[i].path_size):
+        curvature = abs(fleet[i].path_curvature[c])
         if curvature > 1e-3:
-            square = fleet.lateral_accel[i] / curvature + 2.0 * brake * c * PATH_STEP
+            square = fleet[i].lateral_accel / curvature + 2.0 * brake * c * PATH_STEP
             if square < allowed * allowed:
                 allowed = math.sqrt(square)
     return allowed
@@ -98,37 +98,34 @@ def find_lead(fleet: Fleet, i: int) -> None:
     A body is three circles along its axis. Traffic that crosses the path and will have left it a
     second before `i` arrives is no lead.
     """
-    path_x, path_y, path_yaw, box = fleet.path_x, fleet.path_y, fleet.path_yaw, fleet.path_box
-    x, y, yaw, speed, active = fleet.x, fleet.y, fleet.yaw, fleet.speed, fleet.active
-    half_length, half_width = fleet.half_length, fleet.half_width
-    n, own_length = fleet.path_size[i], fleet.half_length[i]
+    own = fleet[i]
     lead, lead_gap, lead_speed = -1, FAR, 0.0
-    for j in range(len(active)):
-        hl, hw = half_length[j], half_width[j]
-        if j == i or not active[j] or not near_path(box, i, x[j], y[j], hl + 2.5):
+    for j in range(len(fleet)):
+        other = fleet[j]
+        hl, hw = other.half_length, other.half_width
+        if j == i or not other.active or not near_path(own, other.x, other.y, hl + 2.5):
             continue
-        s, d, path_angle = project_on_path(path_x, path_y, path_yaw, n, i, x[j], y[j])
-        corridor = half_width[i] + hw + CORRIDOR_MARGIN
-        if abs(d) > hl + corridor or s < -hl or s - hl - own_length > lead_gap:
+        s, d, path_yaw = project_on_path(own, other.x, other.y)
+        corridor = own.half_width + hw + CORRIDOR_MARGIN
+        if abs(d) > hl + corridor or s < -hl or s - hl - own.half_length > lead_gap:
             continue
+        # What is beside or behind cannot be helped by braking.
+        least = 0.3 * own.half_length
         nearest = FAR
-        cos, sin = math.cos(yaw[j]), math.sin(yaw[j])
-        for part in range(-1, 2):
+        if abs(d) < corridor and s > least:
+            nearest = s - hw - own.half_length
+        cos, sin = math.cos(other.yaw), math.sin(other.yaw)
+        for part in (-1.0, 1.0):
             r = part * (hl - hw)
-            if part != 0:
-                s, d, _ = project_on_path(
-                    path_x, path_y, path_yaw, n, i, x[j] + r * cos, y[j] + r * sin
-                )
-            else:
-                s, d, _ = project_on_path(path_x, path_y, path_yaw, n, i, x[j], y[j])
-            # What is beside or behind cannot be helped by braking.
-            if abs(d) < corridor and s > 0.3 * own_length:
-                nearest = min(nearest, s - hw - own_length)
-        turn = wrap(yaw[j] - path_angle)
-        if nearest >= lead_gap or _clears(turn, nearest, speed[i], speed[j], 2.0 * hl + corridor):
+            s, d, _ = project_on_path(own, other.x + r * cos, other.y + r * sin)
+            if abs(d) < corridor and s > least:
+                nearest = min(nearest, s - hw - own.half_length)
+        turn = wrap(other.yaw - path_yaw)
+        way = 2.0 * hl + corridor
+        if nearest >= lead_gap or _clears(turn, nearest, own.speed, other.speed, way):
             continue
-        lead, lead_gap, lead_speed = j, nearest, max(speed[j] * math.cos(turn), 0.0)
-    fleet.lead[i], fleet.lead_gap[i], fleet.lead_speed[i] = lead, lead_gap, lead_speed
+        lead, lead_gap, lead_speed = j, nearest, max(other.speed * math.cos(turn), 0.0)
+    own.lead, own.lead_gap, own.lead_speed = lead, lead_gap, lead_speed
 
 
 @njit(cache=True)
@@ -143,39 +140,37 @@ def _clears(turn: float, gap: float, speed: float, other_speed: float, way: floa
 def walker_accel(fleet: Fleet, crowd: Crowd, i: int) -> float:
     """Acceleration [m/s^2] of vehicle `i` that walkers in or about to enter its path allow."""
     allowed = FAR
-    path_x, path_y, path_yaw, box = fleet.path_x, fleet.path_y, fleet.path_yaw, fleet.path_box
-    n = fleet.path_size[i]
-    walker_x, walker_y, active = crowd.x, crowd.y, crowd.active
-    for w in range(len(active)):
-        if not active[w] or not near_path(box, i, walker_x[w], walker_y[w], WALKER_REACH):
+    own = fleet[i]
+    for w in range(len(crowd)):
+        if not crowd[w].active or not near_path(own, crowd[w].x, crowd[w].y, WALKER_REACH):
             continue
-        s, d, yaw = project_on_path(path_x, path_y, path_yaw, n, i, walker_x[w], walker_y[w])
-        gap = s - fleet.half_length[i] - crowd.radius[w]
+        s, d, yaw = project_on_path(own, crowd[w].x, crowd[w].y)
+        gap = s - own.half_length - crowd[w].radius
         if s < 0.0:
             continue
-        corridor = fleet.half_width[i] + crowd.radius[w] + WALKER_MARGIN
-        sideways = -crowd.vx[w] * math.sin(yaw) + crowd.vy[w] * math.cos(yaw)
+        corridor = own.half_width + crowd[w].radius + WALKER_MARGIN
+        sideways = -crowd[w].vx * math.sin(yaw) + crowd[w].vy * math.cos(yaw)
         in_way = abs(d) < corridor
-        if not in_way and crowd.mode[w] != WalkerMode.WAIT and d * sideways < 0.0:
+        if not in_way and crowd[w].mode != WalkerMode.WAIT and d * sideways < 0.0:
             enters = (abs(d) - corridor) / max(abs(sideways), 0.05)
-            arrives = max(gap, 0.0) / max(fleet.speed[i], 1.0)
+            arrives = max(gap, 0.0) / max(own.speed, 1.0)
             in_way = abs(sideways) > 0.3 and enters < min(arrives + 2.0, 5.0)
         if in_way and gap > -1.0:
             stop_gap = gap - 1.5
-            if fleet.speed[i] ** 2 > 2.0 * MAX_BRAKE * max(gap, 0.01) and abs(d) > corridor:
+            if own.speed ** 2 > 2.0 * MAX_BRAKE * max(gap, 0.01) and abs(d) > corridor:
                 continue  # cannot stop any more: passing on is the better half
-            along = crowd.vx[w] * math.cos(yaw) + crowd.vy[w] * math.sin(yaw)
+            along = crowd[w].vx * math.cos(yaw) + crowd[w].vy * math.sin(yaw)
             if along > 0.5 and abs(d) < corridor:
                 accel = idm_accel(
-                    fleet.speed[i], fleet.desired[i], gap, along, fleet.time_gap[i],
-                    fleet.min_gap[i], fleet.max_accel[i], fleet.comfort_brake[i],
+                    own.speed, own.desired, gap, along, own.time_gap,
+                    own.min_gap, own.max_accel, own.comfort_brake,
                 )  # fmt: skip
             else:
                 accel = stopping_accel(
-                    fleet.speed[i], stop_gap, fleet.max_accel[i], fleet.comfort_brake[i]
+                    own.speed, stop_gap, own.max_accel, own.comfort_brake
                 )
             if accel < allowed:
                 allowed = accel
-            if gap < fleet.lead_gap[i]:
-                fleet.lead[i], fleet.lead_gap[i], fleet.lead_speed[i] = -2, max(gap, 0.0), 0.0
+            if gap < own.lead_gap:
+                own.lead, own.lead_gap, own.lead_speed = -2, max(gap, 0.0), 0.0
     return allowed

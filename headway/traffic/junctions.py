@@ -40,10 +40,10 @@ def travel_time(dist: float, speed: float, accel: float, top: float) -> float:
 @njit(cache=True)
 def next_entry(road: RoadArrays, fleet: Fleet, i: int) -> int:
     """Index in the plan of `i` of the next junction lane that it has not entered, -1 for none."""
-    for k in range(1, fleet.plan_size[i]):
-        own = road.junction[fleet.plan[i, k]]
-        if own >= 0 and road.junction[fleet.plan[i, k - 1]] != own:
-            if fleet.plan_at[i, k] - fleet.half_length[i] < -PASSED:
+    for k in range(1, fleet[i].plan_size):
+        own = road.lane[fleet[i].plan[k]].junction
+        if own >= 0 and road.lane[fleet[i].plan[k - 1]].junction != own:
+            if fleet[i].plan_at[k] - fleet[i].half_length < -PASSED:
                 continue
             return k
     return -1
@@ -54,46 +54,46 @@ def hold_lines(
     road: RoadArrays, fleet: Fleet, signal_state, i: int, now: float
 ) -> None:
     """Set `hold` and `hold_gap` of `i` for the lights and stop signs on its plan."""
-    for k in range(fleet.plan_size[i]):
-        if fleet.plan_at[i, k] > AHEAD + 40.0 or fleet.hold[i] != Hold.NONE:
+    for k in range(fleet[i].plan_size):
+        if fleet[i].plan_at[k] > AHEAD + 40.0 or fleet[i].hold != Hold.NONE:
             break  # lines further on are for later
-        lane = fleet.plan[i, k]
-        for q in range(road.stop_start[lane], road.stop_start[lane + 1]):
-            guarded = road.stop_junction_lane[q]
-            if guarded >= 0 and (k + 1 >= fleet.plan_size[i] or fleet.plan[i, k + 1] != guarded):
+        lane = fleet[i].plan[k]
+        for q in range(road.lane[lane].stop_begin, road.lane[lane].stop_end):
+            guarded = road.stop[q].junction_lane
+            if guarded >= 0 and (k + 1 >= fleet[i].plan_size or fleet[i].plan[k + 1] != guarded):
                 continue
-            gap = fleet.plan_at[i, k] + road.stop_s[q] - fleet.half_length[i] - LINE_GAP
+            gap = fleet[i].plan_at[k] + road.stop[q].s - fleet[i].half_length - LINE_GAP
             if gap < -PASSED:
                 continue
             reason = Hold.NONE
-            if road.stop_kind[q] == StopKind.LIGHT:
-                if _light_holds(fleet, signal_state[road.stop_signal[q]], q, i, gap):
+            if road.stop[q].kind == StopKind.LIGHT:
+                if _light_holds(fleet, signal_state[road.stop[q].signal], q, i, gap):
                     reason = Hold.LIGHT
-            elif road.stop_kind[q] == StopKind.STOP and fleet.stopped_at[i] != q:
+            elif road.stop[q].kind == StopKind.STOP and fleet[i].stopped_at != q:
                 reason = Hold.STOP_SIGN
-                if gap < 1.8 and fleet.speed[i] < 0.15:
-                    fleet.stopped_at[i] = q
-                    fleet.arrival[i] = min(fleet.arrival[i], now)
+                if gap < 1.8 and fleet[i].speed < 0.15:
+                    fleet[i].stopped_at = q
+                    fleet[i].arrival = min(fleet[i].arrival, now)
                     reason = Hold.NONE
-            if reason != Hold.NONE and gap < fleet.hold_gap[i]:
-                fleet.hold[i], fleet.hold_gap[i] = reason, gap
+            if reason != Hold.NONE and gap < fleet[i].hold_gap:
+                fleet[i].hold, fleet[i].hold_gap = reason, gap
 
 
 @njit(cache=True)
 def _light_holds(fleet: Fleet, state: int, q: int, i: int, gap: float) -> bool:
-    speed = fleet.speed[i]
+    speed = fleet[i].speed
     if state == SignalState.RED:
         return (gap > -0.3 and speed * speed < 2.0 * RED_BRAKE * (gap + LINE_GAP)) or speed < 1.0
     if state == SignalState.YELLOW:
         # Decided once, when it turns yellow. Who follows a slower lead will not be faster than it.
         pace = speed
-        if fleet.lead_gap[i] < gap:
-            pace = min(pace, fleet.lead_speed[i])
+        if fleet[i].lead_gap < gap:
+            pace = min(pace, fleet[i].lead_speed)
         if gap > YELLOW_TIME * pace or speed < 1.0:
-            fleet.yellow_at[i] = q
-        return fleet.yellow_at[i] == q
-    if fleet.yellow_at[i] == q:
-        fleet.yellow_at[i] = -1
+            fleet[i].yellow_at = q
+        return fleet[i].yellow_at == q
+    if fleet[i].yellow_at == q:
+        fleet[i].yellow_at = -1
     return False
 
 
@@ -102,75 +102,75 @@ def hold_entry(
     road: RoadArrays, fleet: Fleet, scratch: Scratch, i: int, now: float, dt: float, entry: int
 ) -> None:
     """Commit `i` to the junction at `entry` of its plan, or hold it before."""
-    gap = fleet.plan_at[i, entry] - fleet.half_length[i] - LINE_GAP
-    lane = fleet.plan[i, entry]
-    decide = max(18.0, fleet.speed[i] ** 2 / (2.0 * 1.6) + 6.0)
+    gap = fleet[i].plan_at[entry] - fleet[i].half_length - LINE_GAP
+    lane = fleet[i].plan[entry]
+    decide = max(18.0, fleet[i].speed ** 2 / (2.0 * 1.6) + 6.0)
     if gap > min(decide, AHEAD):
-        fleet.committed[i] = -1
+        fleet[i].committed = -1
         return
-    line_gap = min(gap, fleet.hold_gap[i] if fleet.hold[i] == Hold.LIGHT else FAR)
-    for q in range(road.stop_start[fleet.plan[i, entry - 1]],
-                   road.stop_start[fleet.plan[i, entry - 1] + 1]):  # fmt: skip
-        guarded = road.stop_junction_lane[q]
+    line_gap = min(gap, fleet[i].hold_gap if fleet[i].hold == Hold.LIGHT else FAR)
+    before = fleet[i].plan[entry - 1]
+    for q in range(road.lane[before].stop_begin, road.lane[before].stop_end):
+        guarded = road.stop[q].junction_lane
         if guarded < 0 or guarded == lane:
-            at = fleet.plan_at[i, entry - 1] + road.stop_s[q] - fleet.half_length[i] - LINE_GAP
+            at = fleet[i].plan_at[entry - 1] + road.stop[q].s - fleet[i].half_length - LINE_GAP
             if at > -PASSED:
                 line_gap = min(line_gap, at)
-    if fleet.hold[i] in (Hold.LIGHT, Hold.STOP_SIGN) and fleet.hold_gap[i] <= gap + 0.1:
-        fleet.committed[i] = -1
+    if fleet[i].hold in (Hold.LIGHT, Hold.STOP_SIGN) and fleet[i].hold_gap <= gap + 0.1:
+        fleet[i].committed = -1
         return
     reason = Hold.NONE
-    if fleet.lead_gap[i] < gap and fleet.lead_speed[i] < 3.0 and fleet.lead[i] != -2:
+    if fleet[i].lead_gap < gap and fleet[i].lead_speed < 3.0 and fleet[i].lead != -2:
         # Somebody is first in line.
-        fleet.committed[i] = -1
+        fleet[i].committed = -1
         return
     if _exit_blocked(road, fleet, i, entry):
         reason = Hold.EXIT_BLOCKED
     elif not _gap_free(road, fleet, scratch, i, entry):
         reason = Hold.GIVE_WAY
     if reason == Hold.NONE:
-        fleet.committed[i] = lane
+        fleet[i].committed = lane
         return
-    if fleet.committed[i] == lane and fleet.speed[i] ** 2 > 2.0 * 4.0 * max(line_gap, 0.05):
+    if fleet[i].committed == lane and fleet[i].speed ** 2 > 2.0 * 4.0 * max(line_gap, 0.05):
         return  # committed and too late to stop
-    fleet.committed[i] = -1
-    if fleet.speed[i] < 0.3 and line_gap < 3.0:
-        fleet.arrival[i] = min(fleet.arrival[i], now)
-        fleet.waited[i] += dt
-    if line_gap < fleet.hold_gap[i]:
-        fleet.hold[i], fleet.hold_gap[i] = reason, line_gap
+    fleet[i].committed = -1
+    if fleet[i].speed < 0.3 and line_gap < 3.0:
+        fleet[i].arrival = min(fleet[i].arrival, now)
+        fleet[i].waited += dt
+    if line_gap < fleet[i].hold_gap:
+        fleet[i].hold, fleet[i].hold_gap = reason, line_gap
 
 
 @njit(cache=True)
 def _exit_of(road: RoadArrays, fleet: Fleet, i: int, entry: int) -> int:
     k = entry
-    junction = road.junction[fleet.plan[i, entry]]
-    while k < fleet.plan_size[i] and road.junction[fleet.plan[i, k]] == junction:
+    junction = road.lane[fleet[i].plan[entry]].junction
+    while k < fleet[i].plan_size and road.lane[fleet[i].plan[k]].junction == junction:
         k += 1
     return k
 
 
 @njit(cache=True)
 def _exit_blocked(road: RoadArrays, fleet: Fleet, i: int, entry: int) -> bool:
-    if fleet.lead[i] == -1:
+    if fleet[i].lead == -1:
         return False
-    lead_at = fleet.half_length[i] + fleet.lead_gap[i]
-    if lead_at < fleet.plan_at[i, entry]:
+    lead_at = fleet[i].half_length + fleet[i].lead_gap
+    if lead_at < fleet[i].plan_at[entry]:
         return False
-    exit_at = fleet.plan_at[i, _exit_of(road, fleet, i, entry)]
-    room = lead_at + fleet.lead_speed[i] ** 2 / 4.0 - exit_at
-    return fleet.lead_speed[i] < EXIT_SPEED and room < 2.0 * fleet.half_length[i] + 2.5
+    exit_at = fleet[i].plan_at[_exit_of(road, fleet, i, entry)]
+    room = lead_at + fleet[i].lead_speed ** 2 / 4.0 - exit_at
+    return fleet[i].lead_speed < EXIT_SPEED and room < 2.0 * fleet[i].half_length + 2.5
 
 
 @njit(cache=True)
 def _gap_free(road: RoadArrays, fleet: Fleet, scratch: Scratch, i: int, entry: int) -> bool:
-    junction = road.junction[fleet.plan[i, entry]]
-    for k in range(entry, fleet.plan_size[i]):
-        lane = fleet.plan[i, k]
-        if road.junction[lane] != junction:
+    junction = road.lane[fleet[i].plan[entry]].junction
+    for k in range(entry, fleet[i].plan_size):
+        lane = fleet[i].plan[k]
+        if road.lane[lane].junction != junction:
             break
-        for c in range(road.conflict_start[lane], road.conflict_start[lane + 1]):
-            e = scratch.head[road.conflict[c]]
+        for c in range(road.lane[lane].conflict_begin, road.lane[lane].conflict_end):
+            e = scratch.head[road.conflict[c].lane]
             while e >= 0:
                 j = e // PLAN_LANES
                 if j != i and not _passes(road, fleet, i, k, c, j, e % PLAN_LANES):
@@ -182,50 +182,50 @@ def _gap_free(road: RoadArrays, fleet: Fleet, scratch: Scratch, i: int, entry: i
 @njit(cache=True)
 def _passes(road: RoadArrays, fleet: Fleet, i: int, k: int, c: int, j: int, kj: int) -> bool:
     """Whether `i` may go in spite of `j`, which plans to use the conflicting lane."""
-    begin = fleet.plan_at[j, kj]
-    enter_j = begin + road.conflict_s[c, 2] - fleet.half_length[j]
-    leave_j = begin + road.conflict_s[c, 3] + fleet.half_length[j]
+    begin = fleet[j].plan_at[kj]
+    enter_j = begin + road.conflict[c].other_from - fleet[j].half_length
+    leave_j = begin + road.conflict[c].other_to + fleet[j].half_length
     if leave_j < 0.0:
         return True
-    lane_j = fleet.plan[j, kj]
-    inside = begin - fleet.half_length[j] < -PASSED
-    bound = inside or fleet.committed[j] == lane_j
+    lane_j = fleet[j].plan[kj]
+    inside = begin - fleet[j].half_length < -PASSED
+    bound = inside or fleet[j].committed == lane_j
     if not bound:
-        if not road.conflict_yields[c] or _stays(road, fleet, i, j, begin):
+        if not road.conflict[c].yields or _stays(road, fleet, i, j, begin):
             return True
-    begin_i = fleet.plan_at[i, k]
-    enter_i = begin_i + road.conflict_s[c, 0] - fleet.half_length[i]
-    leave_i = begin_i + road.conflict_s[c, 1] + fleet.half_length[i]
-    top_i = max(min(fleet.desired[i], road.speed_limit[fleet.plan[i, k]]), 3.0)
-    top_j = max(road.speed_limit[lane_j], fleet.speed[j])
+    begin_i = fleet[i].plan_at[k]
+    enter_i = begin_i + road.conflict[c].own_from - fleet[i].half_length
+    leave_i = begin_i + road.conflict[c].own_to + fleet[i].half_length
+    top_i = max(min(fleet[i].desired, road.lane[fleet[i].plan[k]].speed_limit), 3.0)
+    top_j = max(road.lane[lane_j].speed_limit, fleet[j].speed)
     # The other may speed up, and may dawdle; both have to leave room.
-    first_j = travel_time(enter_j, max(fleet.speed[j], 0.0), OWN_ACCEL, top_j)
-    last_j = leave_j / max(fleet.speed[j], 1.5)
-    first_i = travel_time(enter_i, max(fleet.speed[i], 0.0), OWN_ACCEL, top_i)
-    last_i = travel_time(leave_i, max(fleet.speed[i], 0.0), OWN_ACCEL, min(top_i, 7.0)) + 0.6
+    first_j = travel_time(enter_j, max(fleet[j].speed, 0.0), OWN_ACCEL, top_j)
+    last_j = leave_j / max(fleet[j].speed, 1.5)
+    first_i = travel_time(enter_i, max(fleet[i].speed, 0.0), OWN_ACCEL, top_i)
+    last_i = travel_time(leave_i, max(fleet[i].speed, 0.0), OWN_ACCEL, min(top_i, 7.0)) + 0.6
     if last_i + MARGIN < first_j:
         return True
-    return last_j + 0.3 < first_i and (fleet.speed[j] > 1.0 or leave_j < 0.0)
+    return last_j + 0.3 < first_i and (fleet[j].speed > 1.0 or leave_j < 0.0)
 
 
 @njit(cache=True)
 def _stays(road: RoadArrays, fleet: Fleet, i: int, j: int, begin: float) -> bool:
     """Whether `j`, not yet in the junction, will let `i` go first."""
-    hold = fleet.hold[j]
-    held = hold != Hold.NONE and fleet.hold_gap[j] < begin + 1.0
+    hold = fleet[j].hold
+    held = hold != Hold.NONE and fleet[j].hold_gap < begin + 1.0
     if held and (hold in (Hold.LIGHT, Hold.EXIT_BLOCKED, Hold.DEAD_END)):
         return True
-    if not fleet.driven[j]:
+    if not fleet[j].driven:
         # Ego tells nobody what it intends: standing for long at its line it lets others go.
-        return fleet.standing[j] > 2.0 and begin < 25.0 or fleet.standing[j] > 6.0
-    if fleet.lead_gap[j] < begin - fleet.half_length[j] and fleet.lead_speed[j] < 0.5:
-        return fleet.standing[j] > 1.0  # stuck in a queue
+        return fleet[j].standing > 2.0 and begin < 25.0 or fleet[j].standing > 6.0
+    if fleet[j].lead_gap < begin - fleet[j].half_length and fleet[j].lead_speed < 0.5:
+        return fleet[j].standing > 1.0  # stuck in a queue
     if held:
         # First come, first served; who has waited for long takes what is free.
-        if fleet.speed[j] > 0.5:
-            return fleet.standing[i] > 0.5
-        older = fleet.arrival[j] < fleet.arrival[i] or (
-            fleet.arrival[j] == fleet.arrival[i] and j < i
+        if fleet[j].speed > 0.5:
+            return fleet[i].standing > 0.5
+        older = fleet[j].arrival < fleet[i].arrival or (
+            fleet[j].arrival == fleet[i].arrival and j < i
         )
-        return not older or fleet.waited[i] > fleet.patience[i]
+        return not older or fleet[i].waited > fleet[i].patience
     return False

@@ -12,7 +12,7 @@ from numba import njit
 from headway.traffic.arrays import FAR, PLAN_LANES, Fleet, RoadArrays, Scratch
 from headway.traffic.following import idm_accel
 from headway.traffic.paths import project
-from headway.traffic.rng import uniform
+from headway.traffic.rng import chance
 
 SAFE_BRAKE = 2.0  # [m/s^2] that a change may cost the new follower
 THRESHOLD = 0.25  # [m/s^2] that it has to gain
@@ -27,27 +27,27 @@ def consider_change(
     road: RoadArrays, fleet: Fleet, scratch: Scratch, i: int, dt: float, entry: int
 ) -> None:
     """Put vehicle `i` on a neighbour lane if that is safe and worth it."""
-    if abs(fleet.shift[i]) < 0.3:
-        fleet.indicator[i] = 0
-    fleet.change_timer[i] -= dt
-    if fleet.change_timer[i] > 0.0:
+    if abs(fleet[i].shift) < 0.3:
+        fleet[i].indicator = 0
+    fleet[i].change_timer -= dt
+    if fleet[i].change_timer > 0.0:
         return
-    fleet.change_timer[i] = PERIOD * (1.0 + uniform(fleet.rng, i))
-    lane = fleet.plan[i, 0]
-    if road.junction[lane] >= 0 or fleet.indicator[i] != 0 or fleet.speed[i] < 2.0:
+    fleet[i].change_timer = PERIOD * (1.0 + chance(fleet[i]))
+    lane = fleet[i].plan[0]
+    if road.lane[lane].junction >= 0 or fleet[i].indicator != 0 or fleet[i].speed < 2.0:
         return
-    end = fleet.plan_at[i, fleet.plan_size[i]]
-    last = fleet.plan[i, fleet.plan_size[i] - 1]
+    end = fleet[i].plan_at[fleet[i].plan_size]
+    last = fleet[i].plan[fleet[i].plan_size - 1]
     ends = end < DEAD_END_AHEAD and not _goes_on(road, last)
-    if entry > 0 and fleet.plan_at[i, entry] < CLEAR_OF_JUNCTION and not ends:
+    if entry > 0 and fleet[i].plan_at[entry] < CLEAR_OF_JUNCTION and not ends:
         return
     best, best_lane, best_side = THRESHOLD, -1, 0
     for side in (1, -1):
-        allowed = road.left_change[lane] if side > 0 else road.right_change[lane]
-        other = road.left[lane] if side > 0 else road.right[lane]
-        if not allowed or other < 0 or not road.driving[other]:
+        allowed = road.lane[lane].left_change if side > 0 else road.lane[lane].right_change
+        other = road.lane[lane].left if side > 0 else road.lane[lane].right
+        if not allowed or other < 0 or not road.lane[other].driving:
             continue
-        if road.length[other] - fleet.s[i] < 15.0 and not _goes_on(road, other):
+        if road.lane[other].length - fleet[i].s < 15.0 and not _goes_on(road, other):
             continue
         gain = _gain(road, fleet, scratch, i, other)
         if ends and gain > -FAR and _goes_on(road, other):
@@ -60,50 +60,50 @@ def consider_change(
 
 @njit(cache=True)
 def _goes_on(road: RoadArrays, lane: int) -> bool:
-    for k in range(road.succ_start[lane], road.succ_start[lane + 1]):
-        if road.driving[road.succ[k]]:
+    for k in range(road.lane[lane].succ_begin, road.lane[lane].succ_end):
+        if road.lane[road.succ[k]].driving:
             return True
     return False
 
 
 @njit(cache=True)
 def _change(road: RoadArrays, fleet: Fleet, i: int, lane: int, side: int) -> None:
-    s, d, _ = project(road, lane, fleet.x[i], fleet.y[i], fleet.s[i], 25.0)
-    fleet.plan[i, 0], fleet.plan_size[i] = lane, 1
-    fleet.s[i], fleet.d[i], fleet.shift[i] = s, d, d
-    fleet.indicator[i] = side
-    fleet.committed[i] = -1
-    fleet.change_timer[i] += 4.0
+    s, d, _ = project(road, lane, fleet[i].x, fleet[i].y, fleet[i].s, 25.0)
+    fleet[i].plan[0], fleet[i].plan_size = lane, 1
+    fleet[i].s, fleet[i].d, fleet[i].shift = s, d, d
+    fleet[i].indicator = side
+    fleet[i].committed = -1
+    fleet[i].change_timer += 4.0
 
 
 @njit(cache=True)
 def _idm(fleet: Fleet, i: int, gap: float, lead_speed: float) -> float:
     return idm_accel(
-        fleet.speed[i], fleet.desired[i], gap, lead_speed, fleet.time_gap[i], fleet.min_gap[i],
-        fleet.max_accel[i], fleet.comfort_brake[i],
+        fleet[i].speed, fleet[i].desired, gap, lead_speed, fleet[i].time_gap, fleet[i].min_gap,
+        fleet[i].max_accel, fleet[i].comfort_brake,
     )  # fmt: skip
 
 
 @njit(cache=True)
 def _gain(road: RoadArrays, fleet: Fleet, scratch: Scratch, i: int, lane: int) -> float:
     """MOBIL's incentive of changing to `lane`, -FAR when it is not safe."""
-    s, _, _ = project(road, lane, fleet.x[i], fleet.y[i], fleet.s[i], 25.0)
+    s, _, _ = project(road, lane, fleet[i].x, fleet[i].y, fleet[i].s, 25.0)
     ahead, ahead_speed, follower, behind = _neighbours(road, fleet, scratch, i, lane, s)
-    if ahead < fleet.min_gap[i] + 2.0 + 0.3 * max(fleet.speed[i] - ahead_speed, 0.0):
+    if ahead < fleet[i].min_gap + 2.0 + 0.3 * max(fleet[i].speed - ahead_speed, 0.0):
         return -FAR
     new = _idm(fleet, i, ahead, ahead_speed)
     if new < -SAFE_BRAKE:
         return -FAR
-    old = _idm(fleet, i, fleet.lead_gap[i], fleet.lead_speed[i])
+    old = _idm(fleet, i, fleet[i].lead_gap, fleet[i].lead_speed)
     gain = new - old
     if follower >= 0:
-        if behind < 3.0 + 0.5 * max(fleet.speed[follower] - fleet.speed[i], 0.0):
+        if behind < 3.0 + 0.5 * max(fleet[follower].speed - fleet[i].speed, 0.0):
             return -FAR
-        after = _idm(fleet, follower, behind, fleet.speed[i])
+        after = _idm(fleet, follower, behind, fleet[i].speed)
         if after < -SAFE_BRAKE:
             return -FAR
-        before = _idm(fleet, follower, fleet.lead_gap[follower], fleet.lead_speed[follower])
-        gain += fleet.politeness[i] * (after - before)
+        before = _idm(fleet, follower, fleet[follower].lead_gap, fleet[follower].lead_speed)
+        gain += fleet[i].politeness * (after - before)
     return gain
 
 
@@ -116,26 +116,26 @@ def _neighbours(
     for step in range(-1, 2):
         # The lane itself, then one before and one after it.
         if step == -1:
-            lo, hi = road.pred_start[lane], road.pred_start[lane + 1]
+            lo, hi = road.lane[lane].pred_begin, road.lane[lane].pred_end
         elif step == 1:
-            lo, hi = road.succ_start[lane], road.succ_start[lane + 1]
+            lo, hi = road.lane[lane].succ_begin, road.lane[lane].succ_end
         else:
             lo, hi = 0, 1
         for n in range(lo, hi):
             other = lane if step == 0 else (road.pred[n] if step == -1 else road.succ[n])
             offset = 0.0
             if step == -1:
-                offset = -road.length[other]
+                offset = -road.lane[other].length
             elif step == 1:
-                offset = road.length[lane]
+                offset = road.lane[lane].length
             e = scratch.head[other]
             while e >= 0:
                 j = e // PLAN_LANES
                 if j != i and e % PLAN_LANES == 0:
-                    gap = fleet.s[j] + offset - s
-                    bumper = abs(gap) - fleet.half_length[i] - fleet.half_length[j]
+                    gap = fleet[j].s + offset - s
+                    bumper = abs(gap) - fleet[i].half_length - fleet[j].half_length
                     if gap >= 0.0 and bumper < ahead:
-                        ahead, ahead_speed = bumper, fleet.speed[j]
+                        ahead, ahead_speed = bumper, fleet[j].speed
                     elif gap < 0.0 and bumper < behind and bumper < BEHIND:
                         behind, follower = bumper, j
                 e = scratch.next[e]

@@ -9,9 +9,9 @@ import numpy as np
 
 from headway.road.lane_graph import LaneGraph
 from headway.traffic.arrays import (
-    Crowd,
-    Fleet,
+    Table,
     WalkerMode,
+    as_table,
     clear_memory,
     make_crowd,
     make_fleet,
@@ -88,7 +88,7 @@ class TrafficModel:
     after it.
 
     Attributes:
-        fleet, crowd: the arrays.
+        fleet, crowd: the arrays, see `arrays.VEHICLE` and `arrays.WALKER`.
         vehicles, walkers: slices of the driven rows.
     """
 
@@ -97,10 +97,11 @@ class TrafficModel:
         self.road = road_arrays(graph)
         self.net = build_walk_net(graph, self.road)
         num = 1 + config.num_vehicles + config.num_foreign
-        self.fleet: Fleet = make_fleet(num, seed)
-        self.crowd: Crowd = make_crowd(config.num_walkers + config.num_foreign_walkers, seed + 1)
+        self._fleet = make_fleet(num, seed)
+        self._crowd = make_crowd(config.num_walkers + config.num_foreign_walkers, seed + 1)
+        self.fleet: Table = as_table(self._fleet)
+        self.crowd: Table = as_table(self._crowd)
         draw = np.random.Generator(np.random.PCG64(seed + 2))
-        self.crowd.side[:] = draw.uniform(0.15, 0.6, len(self.crowd.side))
         self.vehicles = slice(1, 1 + config.num_vehicles)
         self.walkers = slice(0, config.num_walkers)
         self.scratch = make_scratch(self.road, num)
@@ -126,8 +127,8 @@ class TrafficModel:
             now: [s] simulated time.
             dt: [s] since the last step.
         """
-        step_fleet(self.road, self.fleet, self.crowd, self.scratch, signal_state, now, dt)
-        step_crowd(self.net, self.road, self.fleet, self.crowd, dt)
+        step_fleet(self.road, self._fleet, self._crowd, self.scratch, signal_state, now, dt)
+        step_crowd(self.net, self.road, self._fleet, self._crowd, dt)
 
     def look(self, now: float) -> None:
         """Take in where ego is going; `place` and `recycle` need it."""
@@ -137,34 +138,36 @@ class TrafficModel:
         if self.fleet.plan_size[EGO] == 0:
             if self._route_lane.any():
                 self.scratch.lane_weight[self._route_lane] = 3.0
-            locate(self.road, self.fleet, self.scratch, EGO, 200.0)
+            locate(self.road, self._fleet, self.scratch, EGO, 200.0)
         weigh_lanes(
-            self.road, self.fleet, self.scratch, EGO, self._route_lane, self._reach
+            self.road, self._fleet, self.scratch, EGO, self._route_lane, self._reach
         )  # fmt: skip
-        self._num_future = look_ahead(self.road, self.fleet, EGO, self._future)
+        self._num_future = look_ahead(self.road, self._fleet, EGO, self._future)
 
     def place_vehicle(self, row: int, first: bool = False) -> Placement | None:
         """Put vehicle `row` on the road, None where there is no room."""
         p, speed = vehicle_spot(
-            self.road, self.fleet, self.crowd, self._reach, row, EGO, first, self._rng
+            self.road, self._fleet, self._crowd, self._reach, row, EGO, first, self._rng
         )
         if p < 0:
             return None
-        clear_memory(self.fleet, row)
-        road = self.road
-        spot = Placement(row, road.x[p], road.y[p], road.z[p], road.yaw[p], float(speed))
+        clear_memory(self._fleet, row)
+        at = self.road.point[p]
+        spot = Placement(
+            row, float(at["x"]), float(at["y"]), float(at["z"]), float(at["yaw"]), float(speed)
+        )
         fleet = self.fleet
         fleet.x[row], fleet.y[row], fleet.yaw[row], fleet.speed[row] = (
             spot.x, spot.y, spot.yaw, spot.speed,
         )  # fmt: skip
-        fleet.plan[row, 0], fleet.plan_size[row], fleet.s[row] = road.point_lane[p], 1, road.s[p]
+        fleet.plan[row, 0], fleet.plan_size[row], fleet.s[row] = at["lane"], 1, at["s"]
         fleet.active[row] = fleet.driven[row] = True
         return spot
 
     def place_walker(self, row: int, first: bool = False) -> Placement | None:
         """Put walker `row` on a walkway, None where there is no room."""
         way, s = walker_spot(
-            self.net, self.fleet, self.crowd, row, EGO, self._future, self._num_future, first,
+            self.net, self._fleet, self._crowd, row, EGO, self._future, self._num_future, first,
             self._rng,
         )  # fmt: skip
         if way < 0:
@@ -219,10 +222,10 @@ class TrafficModel:
 
     def _vehicle_gone(self, row: int) -> bool:
         return bool(self.fleet.active[row]) and vehicle_is_gone(
-            self.road, self.fleet, row, EGO, self._future, self._num_future
+            self.road, self._fleet, row, EGO, self._future, self._num_future
         )
 
     def _walker_gone(self, row: int) -> bool:
         return bool(self.crowd.active[row]) and walker_is_gone(
-            self.crowd, row, self.fleet, EGO, self._future, self._num_future
+            self._crowd, row, self._fleet, EGO, self._future, self._num_future
         )

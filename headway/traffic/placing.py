@@ -41,13 +41,13 @@ def look_ahead(road: RoadArrays, fleet: Fleet, ego: int, future) -> int:
     count, k = 0, 0
     for f in range(future.shape[0]):
         at = f * FUTURE_STEP
-        while k < fleet.plan_size[ego] and at >= fleet.plan_at[ego, k + 1]:
+        while k < fleet[ego].plan_size and at >= fleet[ego].plan_at[k + 1]:
             k += 1
-        if k >= fleet.plan_size[ego]:
+        if k >= fleet[ego].plan_size:
             break
-        lane = fleet.plan[ego, k]
-        p = point_at(road, lane, at - fleet.plan_at[ego, k])
-        future[f, 0], future[f, 1] = road.x[p], road.y[p]
+        lane = fleet[ego].plan[k]
+        p = point_at(road, lane, at - fleet[ego].plan_at[k])
+        future[f, 0], future[f, 1] = road.point[p].x, road.point[p].y
         count += 1
     return count
 
@@ -66,22 +66,22 @@ def weigh_lanes(road: RoadArrays, fleet: Fleet, scratch: Scratch, ego: int, rout
             runs opposite to one.
     """
     reach[:] = FAR
-    for k in range(fleet.plan_size[ego]):
-        if fleet.plan_at[ego, k] > 160.0:
+    for k in range(fleet[ego].plan_size):
+        if fleet[ego].plan_at[k] > 160.0:
             break
-        lane = fleet.plan[ego, k]
+        lane = fleet[ego].plan[k]
         reach[lane] = 0.0
-        if road.opposite[lane] >= 0:
-            reach[road.opposite[lane]] = 0.0
+        if road.lane[lane].opposite >= 0:
+            reach[road.lane[lane].opposite] = 0.0
     for _ in range(40):
         changed = False
         for lane in range(len(reach)):
-            if reach[lane] == 0.0 or not road.driving[lane]:
+            if reach[lane] == 0.0 or not road.lane[lane].driving:
                 continue
             best = reach[lane]
-            for n in range(road.succ_start[lane], road.succ_start[lane + 1]):
+            for n in range(road.lane[lane].succ_begin, road.lane[lane].succ_end):
                 nxt = road.succ[n]
-                way = 0.0 if reach[nxt] == 0.0 else reach[nxt] + road.length[nxt]
+                way = 0.0 if reach[nxt] == 0.0 else reach[nxt] + road.lane[nxt].length
                 best = min(best, max(way, 1.0))
             if best < reach[lane] - 1e-9 and best < REACH:
                 reach[lane] = best
@@ -99,11 +99,11 @@ def vehicle_is_gone(
     road: RoadArrays, fleet: Fleet, i: int, ego: int, future, num_future: int
 ) -> bool:
     """Whether driven vehicle `i` is out of ego's sight and of no use there any more."""
-    x, y = fleet.x[i], fleet.y[i]
-    if in_sight(fleet.x[ego], fleet.y[ego], fleet.yaw[ego], x, y):
+    x, y = fleet[i].x, fleet[i].y
+    if in_sight(fleet[ego].x, fleet[ego].y, fleet[ego].yaw, x, y):
         return False
-    dist = math.hypot(x - fleet.x[ego], y - fleet.y[ego])
-    if dist > RING + 25.0 or fleet.standing[i] > 45.0 and fleet.hold[i] != 1:
+    dist = math.hypot(x - fleet[ego].x, y - fleet[ego].y)
+    if dist > RING + 25.0 or fleet[i].standing > 45.0 and fleet[i].hold != 1:
         return True
     if dist < 60.0:
         return False
@@ -116,17 +116,17 @@ def vehicle_is_gone(
     if num_future == 0 or nearest < 15.0:
         return False
     dx, dy = future[best_f, 0] - x, future[best_f, 1] - y
-    heading = math.cos(fleet.yaw[i]) * dx + math.sin(fleet.yaw[i]) * dy
+    heading = math.cos(fleet[i].yaw) * dx + math.sin(fleet[i].yaw) * dy
     return heading < 0.2 * nearest and (nearest > 35.0 or dist > 75.0)
 
 
 @njit(cache=True)
 def walker_is_gone(crowd: Crowd, w: int, fleet: Fleet, ego: int, future, num_future: int) -> bool:
     """Whether driven walker `w` is out of ego's sight and off its way."""
-    x, y = crowd.x[w], crowd.y[w]
-    if in_sight(fleet.x[ego], fleet.y[ego], fleet.yaw[ego], x, y):
+    x, y = crowd[w].x, crowd[w].y
+    if in_sight(fleet[ego].x, fleet[ego].y, fleet[ego].yaw, x, y):
         return False
-    dx, dy = x - fleet.x[ego], y - fleet.y[ego]
+    dx, dy = x - fleet[ego].x, y - fleet[ego].y
     dist = math.hypot(dx, dy)
     if dist > RING + 10.0:
         return True
@@ -141,35 +141,35 @@ def _clear_speed(
     road: RoadArrays, fleet: Fleet, crowd: Crowd, i: int, p: int, first: bool
 ) -> float:
     """Speed [m/s] with which vehicle `i` may appear at point `p`, negative when it may not."""
-    x, y, yaw = road.x[p], road.y[p], road.yaw[p]
-    lane = road.point_lane[p]
+    x, y, yaw = road.point[p].x, road.point[p].y, road.point[p].yaw
+    lane = road.point[p].lane
     cos, sin = math.cos(yaw), math.sin(yaw)
     room = FAR
-    for j in range(len(fleet.active)):
-        if j == i or not fleet.active[j]:
+    for j in range(len(fleet)):
+        if j == i or not fleet[j].active:
             continue
-        dx, dy = fleet.x[j] - x, fleet.y[j] - y
+        dx, dy = fleet[j].x - x, fleet[j].y - y
         if abs(dx) > 100.0 or abs(dy) > 100.0:
             continue
         dist = math.hypot(dx, dy)
-        bodies = fleet.half_length[i] + fleet.half_length[j]
+        bodies = fleet[i].half_length + fleet[j].half_length
         along, aside = dx * cos + dy * sin, abs(-dx * sin + dy * cos)
-        parallel = math.cos(fleet.yaw[j] - yaw)
-        beside = fleet.half_width[i] + fleet.half_width[j] + 0.4
-        if abs(parallel) < 0.8 and dist < bodies + 6.0 + 1.5 * abs(fleet.speed[j]):
+        parallel = math.cos(fleet[j].yaw - yaw)
+        beside = fleet[i].half_width + fleet[j].half_width + 0.4
+        if abs(parallel) < 0.8 and dist < bodies + 6.0 + 1.5 * abs(fleet[j].speed):
             return -1.0
         if aside < beside and along >= 0.0:
             room = min(room, along - bodies)
             if parallel < 0.0 and along < 60.0:
                 return -1.0
         if aside < beside and along < 0.0 and parallel > 0.0:
-            if -along - bodies < 5.0 + 2.0 * max(fleet.speed[j], 0.0):
+            if -along - bodies < 5.0 + 2.0 * max(fleet[j].speed, 0.0):
                 return -1.0
         if aside < beside and abs(along) < bodies + 3.0:
             return -1.0
-    for w in range(len(crowd.active)):
-        if crowd.active[w]:
-            dx, dy = crowd.x[w] - x, crowd.y[w] - y
+    for w in range(len(crowd)):
+        if crowd[w].active:
+            dx, dy = crowd[w].x - x, crowd[w].y - y
             along, aside = dx * cos + dy * sin, abs(-dx * sin + dy * cos)
             if -5.0 < along < 25.0 and aside < 2.5:
                 return -1.0
@@ -177,21 +177,21 @@ def _clear_speed(
         return -1.0
     if first:
         return 0.0
-    limit = 0.8 * road.speed_limit[lane]
+    limit = 0.8 * road.lane[lane].speed_limit
     square = min(limit * limit, 2.0 * STOP_BRAKE * max(room - 6.0, 0.0))
-    ahead = road.length[lane] - road.s[p] - fleet.half_length[i] - 2.0
+    ahead = road.lane[lane].length - road.point[p].s - fleet[i].half_length - 2.0
     for _ in range(4):
         # Whatever comes next, it can stop before the junction and be slow enough in the bend.
-        if ahead > 70.0 or road.succ_start[lane] == road.succ_start[lane + 1]:
+        if ahead > 70.0 or road.lane[lane].succ_begin == road.lane[lane].succ_end:
             break
-        lane = road.succ[road.succ_start[lane]]
-        if road.junction[lane] >= 0:
+        lane = road.succ[road.lane[lane].succ_begin]
+        if road.lane[lane].junction >= 0:
             break
-        ahead += road.length[lane]
+        ahead += road.lane[lane].length
     square = min(square, 2.0 * STOP_BRAKE * max(ahead, 0.0))
-    end = road.point_start[road.point_lane[p] + 1]
+    end = road.lane[road.point[p].lane].point_end
     for q in range(p, min(p + 40, end)):
-        bend = abs(road.curvature[q])
+        bend = abs(road.point[q].curvature)
         if bend > 1e-3:
             square = min(square, 1.5 / bend + 2.0 * STOP_BRAKE * (q - p))
     return math.sqrt(max(square, 0.0))
@@ -218,7 +218,7 @@ def vehicle_spot(
     Returns:
         Index of the lane point, -1 when there is none, and the speed [m/s].
     """
-    ex, ey, eyaw = fleet.x[ego], fleet.y[ego], fleet.yaw[ego]
+    ex, ey, eyaw = fleet[ego].x, fleet[ego].y, fleet[ego].yaw
     cell = road.grid_cell
     ring = FIRST_RING if first else RING
     x0 = int(math.floor((ex - ring - road.grid_origin[0]) / cell))
@@ -231,7 +231,7 @@ def vehicle_spot(
             c = ix * road.grid_shape[1] + iy
             for k in range(road.grid_start[c], road.grid_start[c + 1]):
                 p = road.grid_point[k]
-                weight = _spot_weight(road, reach, fleet.half_length[i], p, ex, ey, eyaw, first)
+                weight = _spot_weight(road, reach, fleet[i].half_length, p, ex, ey, eyaw, first)
                 if weight <= 0.0:
                     continue
                 # Efraimidis and Spirakis (2006): the largest log(u) / w is a draw by weight.
@@ -248,24 +248,24 @@ def _spot_weight(
     road: RoadArrays, reach, half_length: float, p: int, ex: float, ey: float, eyaw: float,
     first: bool,
 ) -> float:  # fmt: skip
-    lane = road.point_lane[p]
-    if not road.driving[lane] or road.junction[lane] >= 0:
+    lane = road.point[p].lane
+    if not road.lane[lane].driving or road.lane[lane].junction >= 0:
         return 0.0
-    dx, dy = road.x[p] - ex, road.y[p] - ey
+    dx, dy = road.point[p].x - ex, road.point[p].y - ey
     dist = math.hypot(dx, dy)
     if dist > (FIRST_RING if first else RING) or (reach[lane] >= REACH and not first):
         return 0.0
-    left = road.length[lane] - road.s[p]
-    if left < half_length + 3.0 or road.s[p] < half_length:
+    left = road.lane[lane].length - road.point[p].s
+    if left < half_length + 3.0 or road.point[p].s < half_length:
         return 0.0
     if first:
         return math.exp(-dist / 60.0) if dist > 14.0 else 0.0
-    if in_sight(ex, ey, eyaw, road.x[p], road.y[p]):
+    if in_sight(ex, ey, eyaw, road.point[p].x, road.point[p].y):
         return 0.0
     way = 0.0 if reach[lane] == 0.0 else left + reach[lane]
     weight = math.exp(-(way + 0.5 * dist) / 40.0)
     # Coming towards ego, or at least not running away behind it.
-    towards = -(dx * math.cos(road.yaw[p]) + dy * math.sin(road.yaw[p])) / max(dist, 1.0)
+    towards = -(dx * math.cos(road.point[p].yaw) + dy * math.sin(road.point[p].yaw)) / max(dist, 1.0)
     ahead = (dx * math.cos(eyaw) + dy * math.sin(eyaw)) / max(dist, 1.0)
     weight *= 1.0 + 2.0 * max(towards, 0.0)
     if ahead < 0.0 and towards < 0.0:
@@ -285,7 +285,7 @@ def walker_spot(
     Returns:
         Walkway (-1 when there is none) and s [m] on it.
     """
-    ex, ey, eyaw = fleet.x[ego], fleet.y[ego], fleet.yaw[ego]
+    ex, ey, eyaw = fleet[ego].x, fleet[ego].y, fleet[ego].yaw
     best, best_way, best_s = -1e300, -1, 0.0
     for way in range(len(net.length)):
         for p in range(net.point_start[way], net.point_start[way + 1], 2):
@@ -309,11 +309,11 @@ def walker_spot(
 
 @njit(cache=True)
 def _walker_room(fleet: Fleet, crowd: Crowd, w: int, x: float, y: float) -> bool:
-    for v in range(len(crowd.active)):
-        if v != w and crowd.active[v] and math.hypot(crowd.x[v] - x, crowd.y[v] - y) < 2.5:
+    for v in range(len(crowd)):
+        if v != w and crowd[v].active and math.hypot(crowd[v].x - x, crowd[v].y - y) < 2.5:
             return False
-    for j in range(len(fleet.active)):
-        reach = fleet.half_length[j] + 1.5
-        if fleet.active[j] and math.hypot(fleet.x[j] - x, fleet.y[j] - y) < reach:
+    for j in range(len(fleet)):
+        reach = fleet[j].half_length + 1.5
+        if fleet[j].active and math.hypot(fleet[j].x - x, fleet[j].y - y) < reach:
             return False
     return True

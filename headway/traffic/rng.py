@@ -17,11 +17,23 @@ _S30, _S27, _S31, _S11 = np.uint64(30), np.uint64(27), np.uint64(31), np.uint64(
 
 
 @njit(cache=True)
-def uniform(state: Array, row: int) -> float:
-    """Advance stream `row` of `state` (N,) uint64 and return a number in [0, 1)."""
-    state[row] += _GAMMA
-    z = state[row]
-    z = (z ^ (z >> _S30)) * _MIX_1
+def mix(counter: np.uint64) -> float:
+    """Number in [0, 1) of a stream's counter."""
+    z = (counter ^ (counter >> _S30)) * _MIX_1
     z = (z ^ (z >> _S27)) * _MIX_2
     z = z ^ (z >> _S31)
     return float(z >> _S11) * (1.0 / 9007199254740992.0)
+
+
+@njit(cache=True)
+def uniform(state: Array, row: int) -> float:
+    """Advance stream `row` of `state` (N,) uint64 and return a number in [0, 1)."""
+    state[row] += _GAMMA
+    return mix(state[row])
+
+
+@njit(cache=True)
+def chance(agent) -> float:
+    """Advance the stream of `agent`, a record of VEHICLE or WALKER; a number in [0, 1)."""
+    agent.rng += _GAMMA
+    return mix(agent.rng)

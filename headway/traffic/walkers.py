@@ -8,7 +8,7 @@ from numba import njit
 
 from headway.traffic.arrays import FAR, PATH_STEP, Crowd, Fleet, RoadArrays, WalkerMode
 from headway.traffic.junctions import travel_time
-from headway.traffic.rng import uniform
+from headway.traffic.rng import chance
 from headway.traffic.walkways import WalkNet
 
 CROSS_CHANCE = 0.4  # of the crossings that are passed, taken
@@ -30,18 +30,18 @@ def step_crowd(
 
     Call it after `step_fleet`, whose paths tell where vehicles will be.
     """
-    for w in range(len(crowd.active)):
-        if not crowd.active[w] or not crowd.driven[w]:
+    for w in range(len(crowd)):
+        if not crowd[w].active or not crowd[w].driven:
             continue
-        crowd.out_speed[w] = 0.0
-        if crowd.mode[w] == WalkerMode.CROSS:
+        crowd[w].out_speed = 0.0
+        if crowd[w].mode == WalkerMode.CROSS:
             _cross(net, fleet, crowd, w, dt)
-        elif crowd.mode[w] == WalkerMode.WAIT:
+        elif crowd[w].mode == WalkerMode.WAIT:
             _wait(net, road, fleet, crowd, w, dt)
         else:
             _walk(net, crowd, w)
-        if crowd.out_speed[w] > 0.0 and _walker_ahead(crowd, w):
-            crowd.out_speed[w] *= 0.25
+        if crowd[w].out_speed > 0.0 and _walker_ahead(crowd, w):
+            crowd[w].out_speed *= 0.25
 
 
 @njit(cache=True)
@@ -64,98 +64,98 @@ def way_point(net: WalkNet, way: int, s: float):
 
 @njit(cache=True)
 def _head_for(crowd: Crowd, w: int, x: float, y: float, speed: float) -> None:
-    dx, dy = x - crowd.x[w], y - crowd.y[w]
+    dx, dy = x - crowd[w].x, y - crowd[w].y
     dist = math.hypot(dx, dy)
     if dist > 1e-3:
-        crowd.dir_x[w], crowd.dir_y[w] = dx / dist, dy / dist
-        crowd.out_speed[w] = speed
+        crowd[w].dir_x, crowd[w].dir_y = dx / dist, dy / dist
+        crowd[w].out_speed = speed
 
 
 @njit(cache=True)
 def _walk(net: WalkNet, crowd: Crowd, w: int) -> None:
-    way, direction = crowd.way[w], crowd.direction[w]
-    x, y, tx, ty = way_point(net, way, crowd.s[w])
-    along = (crowd.x[w] - x) * tx + (crowd.y[w] - y) * ty
-    before = crowd.s[w]
-    crowd.s[w] = min(max(before + along, 0.0), net.length[way])
-    s = crowd.s[w]
+    way, direction = crowd[w].way, crowd[w].direction
+    x, y, tx, ty = way_point(net, way, crowd[w].s)
+    along = (crowd[w].x - x) * tx + (crowd[w].y - y) * ty
+    before = crowd[w].s
+    crowd[w].s = min(max(before + along, 0.0), net.length[way])
+    s = crowd[w].s
     for k in range(net.cross_start[way], net.cross_start[way + 1]):
         c = net.cross[k]
         near = (net.cross_s[c] - s) * direction
-        if c != crowd.ignored[w] and -0.3 <= near < 0.5:
-            if uniform(crowd.rng, w) < CROSS_CHANCE:
-                crowd.mode[w], crowd.crossing[w], crowd.waited[w] = WalkerMode.WAIT, c, 0.0
+        if c != crowd[w].ignored and -0.3 <= near < 0.5:
+            if chance(crowd[w]) < CROSS_CHANCE:
+                crowd[w].mode, crowd[w].crossing, crowd[w].waited = WalkerMode.WAIT, c, 0.0
                 return
-            crowd.ignored[w] = c
+            crowd[w].ignored = c
     left = net.length[way] - s if direction > 0 else s
     if left < 0.5:
         _leave(net, crowd, w)
-        way, direction, s = crowd.way[w], crowd.direction[w], crowd.s[w]
+        way, direction, s = crowd[w].way, crowd[w].direction, crowd[w].s
     x, y, tx, ty = way_point(net, way, min(max(s + 1.0 * direction, 0.0), net.length[way]))
     # `side` is to the right of walking, so that those who meet pass each other.
-    side = -crowd.side[w] * direction
-    _head_for(crowd, w, x - side * ty, y + side * tx, crowd.pace[w])
+    side = -crowd[w].side * direction
+    _head_for(crowd, w, x - side * ty, y + side * tx, crowd[w].pace)
 
 
 @njit(cache=True)
 def _leave(net: WalkNet, crowd: Crowd, w: int) -> None:
-    end = 2 * crowd.way[w] + (1 if crowd.direction[w] > 0 else 0)
+    end = 2 * crowd[w].way + (1 if crowd[w].direction > 0 else 0)
     lo, hi = net.join_start[end], net.join_start[end + 1]
     if hi == lo:
-        crowd.direction[w] = -crowd.direction[w]
+        crowd[w].direction = -crowd[w].direction
         return
-    other = net.join[lo + min(int(uniform(crowd.rng, w) * (hi - lo)), hi - lo - 1)]
-    crowd.way[w] = other // 2
-    crowd.direction[w] = 1 if other % 2 == 0 else -1
-    crowd.s[w] = 0.0 if other % 2 == 0 else net.length[crowd.way[w]]
+    other = net.join[lo + min(int(chance(crowd[w]) * (hi - lo)), hi - lo - 1)]
+    crowd[w].way = other // 2
+    crowd[w].direction = 1 if other % 2 == 0 else -1
+    crowd[w].s = 0.0 if other % 2 == 0 else net.length[crowd[w].way]
 
 
 @njit(cache=True)
 def _wait(
     net: WalkNet, road: RoadArrays, fleet: Fleet, crowd: Crowd, w: int, dt: float
 ) -> None:
-    c = crowd.crossing[w]
-    crowd.waited[w] += dt
-    if crowd.waited[w] > GIVE_UP:
-        crowd.mode[w], crowd.ignored[w], crowd.crossing[w] = WalkerMode.WALK, c, -1
+    c = crowd[w].crossing
+    crowd[w].waited += dt
+    if crowd[w].waited > GIVE_UP:
+        crowd[w].mode, crowd[w].ignored, crowd[w].crossing = WalkerMode.WALK, c, -1
         return
     dx = net.cross_xy[c, 2] - net.cross_xy[c, 0]
     dy = net.cross_xy[c, 3] - net.cross_xy[c, 1]
     length = max(math.hypot(dx, dy), 1e-6)
     right_x, right_y = KEEP_RIGHT * dy / length, -KEEP_RIGHT * dx / length
-    crowd.to_x[w], crowd.to_y[w] = net.cross_xy[c, 2] + right_x, net.cross_xy[c, 3] + right_y
-    crowd.from_x[w], crowd.from_y[w] = crowd.x[w], crowd.y[w]
-    crowd.dir_x[w], crowd.dir_y[w] = dx / length, dy / length
-    if crowd.waited[w] > 0.5 and crossing_free(road, fleet, crowd, w):
-        crowd.mode[w], crowd.waited[w] = WalkerMode.CROSS, 0.0
+    crowd[w].to_x, crowd[w].to_y = net.cross_xy[c, 2] + right_x, net.cross_xy[c, 3] + right_y
+    crowd[w].from_x, crowd[w].from_y = crowd[w].x, crowd[w].y
+    crowd[w].dir_x, crowd[w].dir_y = dx / length, dy / length
+    if crowd[w].waited > 0.5 and crossing_free(road, fleet, crowd, w):
+        crowd[w].mode, crowd[w].waited = WalkerMode.CROSS, 0.0
 
 
 @njit(cache=True)
 def crossing_free(road: RoadArrays, fleet: Fleet, crowd: Crowd, w: int) -> bool:
     """Whether walker `w` has time to cross before every vehicle that heads for its way."""
-    x0, y0 = crowd.from_x[w], crowd.from_y[w]
-    dx, dy = crowd.to_x[w] - x0, crowd.to_y[w] - y0
+    x0, y0 = crowd[w].from_x, crowd[w].from_y
+    dx, dy = crowd[w].to_x - x0, crowd[w].to_y - y0
     length = math.hypot(dx, dy)
     if length < 1e-3:
         return True
     ux, uy = dx / length, dy / length
-    pace = CROSS_PACE * crowd.pace[w]
-    for j in range(len(fleet.active)):
-        if not fleet.active[j]:
+    pace = CROSS_PACE * crowd[w].pace
+    for j in range(len(fleet)):
+        if not fleet[j].active:
             continue
-        ex, ey = fleet.x[j] - x0, fleet.y[j] - y0
+        ex, ey = fleet[j].x - x0, fleet[j].y - y0
         if ex * ex + ey * ey > 90.0 * 90.0:
             continue
         along, aside = ex * ux + ey * uy, abs(-ex * uy + ey * ux)
-        body = fleet.half_length[j] + 1.0
+        body = fleet[j].half_length + 1.0
         if -1.0 < along < length + 1.0 and aside < body:
             return False  # somebody is on it
-        for c in range(fleet.path_size[j]):
-            ex, ey = fleet.path_x[j, c] - x0, fleet.path_y[j, c] - y0
+        for c in range(fleet[j].path_size):
+            ex, ey = fleet[j].path_x[c] - x0, fleet[j].path_y[c] - y0
             along, aside = ex * ux + ey * uy, abs(-ex * uy + ey * ux)
             if not (-1.0 < along < length + 1.0 and aside < 0.5 * PATH_STEP + 0.3):
                 continue
-            gap = c * PATH_STEP - fleet.half_length[j] - 0.5 * PATH_STEP
+            gap = c * PATH_STEP - fleet[j].half_length - 0.5 * PATH_STEP
             if not _lets_cross(road, fleet, crowd, w, j, gap, along, pace):
                 return False
             break
@@ -167,73 +167,73 @@ def _lets_cross(
     road: RoadArrays, fleet: Fleet, crowd: Crowd, w: int, j: int, gap: float, along: float,
     pace: float,
 ) -> bool:  # fmt: skip
-    speed = max(fleet.speed[j], 0.0)
-    clear = (along + fleet.half_width[j] + 1.0) / pace
-    limit = road.speed_limit[fleet.plan[j, 0]]
+    speed = max(fleet[j].speed, 0.0)
+    clear = (along + fleet[j].half_width + 1.0) / pace
+    limit = road.lane[fleet[j].plan[0]].speed_limit
     if travel_time(gap, speed, 1.5, limit) > clear + GAP_MARGIN:
         return True
-    if fleet.hold_gap[j] < gap and fleet.hold_gap[j] < FAR and speed < 1.0:
+    if fleet[j].hold_gap < gap and fleet[j].hold_gap < FAR and speed < 1.0:
         return True  # it is held before the crossing
-    if crowd.waited[w] < crowd.patience[w] or gap < YIELD_GAP:
+    if crowd[w].waited < crowd[w].patience or gap < YIELD_GAP:
         return False
     return speed * speed / (2.0 * (gap - 3.0)) < YIELD_BRAKE
 
 
 @njit(cache=True)
 def _cross(net: WalkNet, fleet: Fleet, crowd: Crowd, w: int, dt: float) -> None:
-    dx, dy = crowd.to_x[w] - crowd.x[w], crowd.to_y[w] - crowd.y[w]
+    dx, dy = crowd[w].to_x - crowd[w].x, crowd[w].to_y - crowd[w].y
     if math.hypot(dx, dy) < ARRIVED:
-        back = crowd.crossing[w] ^ 1
-        crowd.way[w], crowd.s[w] = net.cross_way[back], net.cross_s[back]
-        crowd.direction[w] = 1 if uniform(crowd.rng, w) < 0.5 else -1
-        crowd.mode[w], crowd.ignored[w], crowd.crossing[w] = WalkerMode.WALK, back, -1
-        crowd.waited[w] = 0.0
+        back = crowd[w].crossing ^ 1
+        crowd[w].way, crowd[w].s = net.cross_way[back], net.cross_s[back]
+        crowd[w].direction = 1 if chance(crowd[w]) < 0.5 else -1
+        crowd[w].mode, crowd[w].ignored, crowd[w].crossing = WalkerMode.WALK, back, -1
+        crowd[w].waited = 0.0
         return
-    _head_for(crowd, w, crowd.to_x[w], crowd.to_y[w], CROSS_PACE * crowd.pace[w])
+    _head_for(crowd, w, crowd[w].to_x, crowd[w].to_y, CROSS_PACE * crowd[w].pace)
     blocker = _vehicle_ahead(fleet, crowd, w)
     if blocker < 0:
-        crowd.waited[w] = 0.0
+        crowd[w].waited = 0.0
         return
-    crowd.waited[w] += dt
-    crowd.out_speed[w] = 0.0
-    if crowd.waited[w] > 2.0 and abs(fleet.speed[blocker]) < 0.3:
+    crowd[w].waited += dt
+    crowd[w].out_speed = 0.0
+    if crowd[w].waited > 2.0 and abs(fleet[blocker].speed) < 0.3:
         # Walk round the back of what stands in the way.
-        crowd.dir_x[w] = -math.cos(fleet.yaw[blocker])
-        crowd.dir_y[w] = -math.sin(fleet.yaw[blocker])
-        crowd.out_speed[w] = crowd.pace[w]
+        crowd[w].dir_x = -math.cos(fleet[blocker].yaw)
+        crowd[w].dir_y = -math.sin(fleet[blocker].yaw)
+        crowd[w].out_speed = crowd[w].pace
 
 
 @njit(cache=True)
 def _vehicle_ahead(fleet: Fleet, crowd: Crowd, w: int) -> int:
-    x, y = crowd.x[w] + LOOK * crowd.dir_x[w], crowd.y[w] + LOOK * crowd.dir_y[w]
-    for j in range(len(fleet.active)):
-        if not fleet.active[j]:
+    x, y = crowd[w].x + LOOK * crowd[w].dir_x, crowd[w].y + LOOK * crowd[w].dir_y
+    for j in range(len(fleet)):
+        if not fleet[j].active:
             continue
-        dx, dy = x - fleet.x[j], y - fleet.y[j]
-        reach = fleet.half_length[j] + 3.0
+        dx, dy = x - fleet[j].x, y - fleet[j].y
+        reach = fleet[j].half_length + 3.0
         if dx * dx + dy * dy > reach * reach:
             continue
-        cos, sin = math.cos(fleet.yaw[j]), math.sin(fleet.yaw[j])
+        cos, sin = math.cos(fleet[j].yaw), math.sin(fleet[j].yaw)
         ahead, aside = dx * cos + dy * sin, abs(-dx * sin + dy * cos)
-        room = crowd.radius[w] + 0.2
-        front = fleet.half_length[j] + room + max(fleet.speed[j], 0.0) * 0.5
-        if -fleet.half_length[j] - room < ahead < front and aside < fleet.half_width[j] + room:
+        room = crowd[w].radius + 0.2
+        front = fleet[j].half_length + room + max(fleet[j].speed, 0.0) * 0.5
+        if -fleet[j].half_length - room < ahead < front and aside < fleet[j].half_width + room:
             return j
     return -1
 
 
 @njit(cache=True)
 def _walker_ahead(crowd: Crowd, w: int) -> bool:
-    for v in range(len(crowd.active)):
-        if v == w or not crowd.active[v]:
+    for v in range(len(crowd)):
+        if v == w or not crowd[v].active:
             continue
-        dx, dy = crowd.x[v] - crowd.x[w], crowd.y[v] - crowd.y[w]
+        dx, dy = crowd[v].x - crowd[w].x, crowd[v].y - crowd[w].y
         if dx * dx + dy * dy > 1.0:
             continue
-        ahead = dx * crowd.dir_x[w] + dy * crowd.dir_y[w]
-        aside = abs(-dx * crowd.dir_y[w] + dy * crowd.dir_x[w])
-        same = crowd.vx[v] * crowd.dir_x[w] + crowd.vy[v] * crowd.dir_y[w]
+        ahead = dx * crowd[w].dir_x + dy * crowd[w].dir_y
+        aside = abs(-dx * crowd[w].dir_y + dy * crowd[w].dir_x)
+        same = crowd[v].vx * crowd[w].dir_x + crowd[v].vy * crowd[w].dir_y
         # Of two that meet, the lower row passes; behind a slower one one slows.
-        if ahead > 0.0 and aside < crowd.radius[v] + crowd.radius[w] and (same > 0.0 or v < w):
+        if ahead > 0.0 and aside < crowd[v].radius + crowd[w].radius and (same > 0.0 or v < w):
             return True
     return False

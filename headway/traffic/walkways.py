@@ -64,8 +64,8 @@ def clearance(road: RoadArrays, x: float, y: float) -> float:
             c = ix * road.grid_shape[1] + iy
             for k in range(road.grid_start[c], road.grid_start[c + 1]):
                 p = road.grid_point[k]
-                if road.driving[road.point_lane[p]]:
-                    dist = math.hypot(x - road.x[p], y - road.y[p]) - 0.5 * road.width[p]
+                if road.lane[road.point[p].lane].driving:
+                    dist = math.hypot(x - road.point[p].x, y - road.point[p].y) - 0.5 * road.point[p].width
                     best = min(best, dist)
     return best
 

@@ -248,9 +248,11 @@ def _fill_body(row: Array, info: VehicleInfo) -> None:
     row[P.WHEEL_DAMPING] = sum(w.damping for w in wheels)
     row[P.MAX_STEER] = info.max_steer * info.steer_gain
     row[P.STEER_LAG] = fit.STEER_LAG
-    row[P.BRAKE_FORCE] = fit.BRAKE_SCALE * sum(w.brake_torque / w.radius for w in wheels)
+    row[P.BRAKE_FORCE] = _brake_force(info.mass, [w.brake_torque / w.radius for w in wheels])
     row[P.BRAKE_LAG] = fit.BRAKE_LAG
-    row[P.HAND_BRAKE_FORCE] = fit.BRAKE_SCALE * sum(w.hand_brake_torque / w.radius for w in wheels)
+    row[P.HAND_BRAKE_FORCE] = _brake_force(
+        info.mass, [w.hand_brake_torque / w.radius for w in wheels]
+    )
     area = 4.0 * info.extent[1] * info.extent[2] if info.extent[1] > 0.1 else 0.5
     row[P.DRAG] = 0.5 * AIR_DENSITY * info.drag_coefficient * area
     row[P.ROLLING] = ROLLING_RESISTANCE
@@ -260,6 +262,13 @@ def _fill_body(row: Array, info: VehicleInfo) -> None:
     )  # fmt: skip
 
 
+def _brake_force(mass: float, nominal: Sequence[float]) -> float:
+    force = fit.BRAKE_SCALE * sum(nominal)
+    if force <= 0.0:
+        return 0.0
+    return min(max(force, fit.MIN_BRAKE * mass), fit.MAX_BRAKE * mass)
+
+
 def _fill_drive(row: Array, info: VehicleInfo) -> None:
     row[P.ENGINE_INERTIA] = info.engine_inertia
     row[P.DAMPING_FULL] = fit.DAMPING_FULL_SCALE * info.damping[0]
@@ -267,6 +276,8 @@ def _fill_drive(row: Array, info: VehicleInfo) -> None:
     row[P.DAMPING_FREE] = info.damping[2]
     row[P.MAX_ENGINE_SPEED] = info.max_rpm * RPM
     row[P.CLUTCH] = info.clutch_strength
+    peak = info.torque_scale * max(torque for _, torque in info.torque_curve)
+    row[P.CLUTCH_LIMIT] = fit.CLUTCH_LIMIT * peak
     row[P.FINAL_RATIO] = info.final_ratio * info.final_scale
     row[P.REVERSE_RATIO] = min(REVERSE_RATIO, info.gears[0][0])
     gears = info.gears[:MAX_GEARS]

@@ -8,6 +8,9 @@ Which recording fixes which figure, and how well, is in docs/fidelity.md.
 TORQUE_SCALE = 1.3  # of the engine's torque curve, for vehicles that nobody recorded
 DAMPING_FULL_SCALE = 1.6  # of the engine's damping at full throttle
 BRAKE_SCALE = 0.48  # of the brakes' nominal torque
+CLUTCH_LIMIT = 2.0  # times the engine's peak torque
+MIN_BRAKE = 3.0  # [m/s^2] of full brake alone; trucks' nominal torques would give 0.5
+MAX_BRAKE = 8.0  # [m/s^2] the same; two-wheelers' nominal torques would give 90
 BRAKE_LAG = 0.06  # [s]
 STEER_LAG = 0.06  # [s]
 SHIFT_EXTRA = 0.30  # [s] that a shift, also the one out of neutral, takes beyond its nominal time

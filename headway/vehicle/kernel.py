@@ -23,7 +23,6 @@ DYNAMIC_SPEED = 4.0  # [m/s] above it the dynamic model alone
 SLIP_LAG = 0.04  # [s] with which the kinematic model's yaw rate follows the wheel angle
 STOPPED_SPEED = 0.05  # [m/s] below it, with closed throttle, the gearbox falls into neutral
 DOWN_MARGIN = 0.8  # of the up ratio: a shift down ends below it
-REVERSE_SPEED = 3.0  # [m/s] the other way: faster than this, a gear does not engage
 
 X, Y, YAW, VX, VY, YAW_RATE = int(S.X), int(S.Y), int(S.YAW), int(S.VX), int(S.VY), int(S.YAW_RATE)
 STEER, GEAR, TARGET, TIMER = int(S.STEER), int(S.GEAR), int(S.TARGET_GEAR), int(S.SHIFT_TIMER)
@@ -45,6 +44,7 @@ RADIUS, WHEEL_INERTIA, WHEEL_DAMPING = (
 )
 MAX_STEER, STEER_LAG = int(P.MAX_STEER), int(P.STEER_LAG)
 BRAKE_FORCE, BRAKE_LAG, HAND_FORCE = int(P.BRAKE_FORCE), int(P.BRAKE_LAG), int(P.HAND_BRAKE_FORCE)
+CLUTCH_LIMIT = int(P.CLUTCH_LIMIT)
 ENGINE_INERTIA, CLUTCH, MAX_ENGINE = int(P.ENGINE_INERTIA), int(P.CLUTCH), int(P.MAX_ENGINE_SPEED)
 D_FULL, D_ZERO, D_FREE = int(P.DAMPING_FULL), int(P.DAMPING_ZERO), int(P.DAMPING_FREE)
 FINAL, REVERSE_RATIO, NUM_GEARS = int(P.FINAL_RATIO), int(P.REVERSE_RATIO), int(P.NUM_GEARS)
@@ -163,11 +163,7 @@ def step_gearbox(state: Array, control: Array, param: Array, dt: float) -> None:
         state[GEAR] = 0.0
         state[TARGET] = 0.0
         return
-    # A change of direction waits in neutral until the car is slow enough.
-    if state[VX] * wanted > -REVERSE_SPEED:
-        begin_shift(state, param, wanted)
-    else:
-        state[GEAR] = 0.0
+    begin_shift(state, param, wanted)
 
 
 @njit(cache=True, error_model="numpy")
@@ -190,13 +186,17 @@ def drive_speed(state: Array, param: Array, external: float, dt: float) -> float
     mass = param[MASS] + param[WHEEL_INERTIA] / (radius * radius)
     rim = param[WHEEL_DAMPING] / (radius * radius)
     n = gear_ratio(param, gear) / radius
-    clutch = param[CLUTCH] if gear != 0 else 0.0
+    slip = speed - n * state[VX]
+    clutch, dragged = param[CLUTCH] if gear != 0 else 0.0, 0.0
+    if abs(clutch * slip) > param[CLUTCH_LIMIT]:  # it slides, with dry friction
+        dragged = math.copysign(param[CLUTCH_LIMIT], slip) if gear != 0 else 0.0
+        clutch = 0.0
     inertia = param[ENGINE_INERTIA] / dt
     a11 = inertia + damping + clutch
     a12 = -clutch * n
     a22 = mass / dt + rim + n * n * clutch
-    b1 = inertia * speed + torque
-    b2 = mass / dt * state[VX] + external
+    b1 = inertia * speed + torque - dragged
+    b2 = mass / dt * state[VX] + external + n * dragged
     det = a11 * a22 - a12 * a12
     engine = (b1 * a22 - a12 * b2) / det
     velocity = (a11 * b2 - a12 * b1) / det

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from carla_bridge.headless.arguments import ACTOR, FLAG, INTEGER, NUMBER, TEXT, VECTOR
-from carla_bridge.headless.rpc import Answer, RpcError, Status, rpc
+from carla_bridge.headless.arguments import FLAG, INTEGER, NUMBER, TEXT, VECTOR
+from carla_bridge.headless.rpc import Answer, Status, rpc
 from carla_bridge.headless.server import Server
 from carla_bridge.headless.towns import available_towns
 from carla_bridge.headless.wire import transform
@@ -85,22 +85,7 @@ def get_environment_objects(server: Server, tag: int) -> list[object]:
     return []
 
 
-@rpc(
-    "enable_environment_objects", _ids := INTEGER, FLAG, answer=Answer.VOID, status=Status.STATE
-)
-def enable_environment_objects(server: Server, ids: object, enabled: bool) -> None:
-    """Scenery on and off."""
-
-
 @rpc("get_names_of_all_objects", status=Status.STATE, note="there is no scenery: empty")
 def get_names_of_all_objects(server: Server) -> list[str]:
     """Names of the scenery."""
     return []
-
-
-@rpc("get_light_boxes", ACTOR)
-def get_light_boxes(server: Server, actor_id: int) -> list[object]:
-    """Boxes of a traffic light's lamps."""
-    if not server.world.has(actor_id):
-        raise RpcError(f"get_light_boxes: actor {actor_id} not found")
-    return server.world.signals.light_boxes(actor_id)

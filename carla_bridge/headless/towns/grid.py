@@ -14,7 +14,7 @@ from carla_bridge.headless.towns.opendrive import Lane, Section
 from carla_bridge.headless.towns.plan_view import PlanView, Pose
 
 LANE, PARKING, GUTTER, SIDEWALK = 3.5, 2.2, 0.4, 2.5  # widths [m]
-CORNER = 60.0  # [m] radius of the perimeter's corners
+CORNER = 80.0  # [m] radius of the perimeter's corners
 CLEARANCE = 4.5  # [m] between a crossing road's sidewalk and the end of an arm: the crosswalk
 MOUTH = 24.0  # [m] without parking and lane changes before a crossing
 EAST, NORTH, WEST, SOUTH = 0.0, math.pi / 2, math.pi, -math.pi / 2

@@ -75,7 +75,9 @@ class Element:
     def _cubic_at(self, ds: float) -> Pose:
         assert self.cubic is not None
         low, high = 0.0, 1.0
-        for _ in range(40):  # arc length grows with p, so bisection finds p
+        if ds >= self.length:
+            low = 1.0
+        for _ in range(40 if low < high else 0):  # arc length grows with p: bisection
             middle = 0.5 * (low + high)
             if _cubic_length(self.cubic, middle) < ds:
                 low = middle

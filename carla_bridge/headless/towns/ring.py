@@ -19,7 +19,7 @@ from carla_bridge.headless.towns.plan_view import Elevation, PlanView, Pose
 
 FAST, SLOW, INNER, OUTER, VERGE, WALK = 3.6, 3.5, 1.0, 2.5, 1.0, 2.0  # widths [m]
 RAMP = 4.0  # [m] lane of a ramp
-MOTORWAY, RAMP_SPEED, COUNTRY, SERVICE, VILLAGE, CIRCLE = 90, 60, 70, 30, 50, 40  # [km/h]
+MOTORWAY, RAMP_SPEED, COUNTRY, SERVICE, VILLAGE, SLOWLY = 90, 60, 70, 30, 50, 40  # [km/h]
 QUARTER = math.pi / 2
 NORTH_Y, EAST_X = 330.0, 720.0
 BEND = 260.0  # [m] radius of the motorway's bends
@@ -165,11 +165,11 @@ class _Ring:
         finish = gore_in.reversed().ahead(-TAPER, -lane - drop)
         outer = finish.y + 24.0
         exit_out.cubic_to(Pose(begin.x - 75.0, outer, math.pi))
-        outer_exit = self._ramp(exit_out)
+        outer_exit = self._ramp(exit_out, SLOWLY)
         entry_out = PlanView(Pose(finish.x + 75.0, outer, math.pi))
         entry_out.cubic_to(Pose(finish.x, finish.y, math.pi + math.radians(14.0)).ahead(-15.0))
         entry_out.line(15.0)
-        outer_entry = self._ramp(entry_out)
+        outer_entry = self._ramp(entry_out, SLOWLY)
         parking = PlanView(exit_out.end).line(exit_out.end.x - entry_out.start.x)
         service = self.town.road(parking, [one_way(RAMP, parking=True)], SERVICE, offset=RAMP / 2)
         self.town.join(End(outer_exit, "end"), End(service, "start"))
@@ -180,9 +180,9 @@ class _Ring:
         return (End(inner_exit, "start"), End(inner_entry, "end"),
                 End(outer_exit, "start"), End(outer_entry, "end"))  # fmt: skip
 
-    def _ramp(self, plan: PlanView) -> Road:
-        road = self.town.road(plan, [one_way(RAMP)], RAMP_SPEED, "motorway", offset=RAMP / 2)
-        self.town.speed_sign(End(road, "start"), RAMP_SPEED, 20.0)
+    def _ramp(self, plan: PlanView, speed: int = RAMP_SPEED) -> Road:
+        road = self.town.road(plan, [one_way(RAMP)], speed, "motorway", offset=RAMP / 2)
+        self.town.speed_sign(End(road, "start"), speed, 20.0)
         return road
 
     # --- country roads ----------------------------------------------------------------------
@@ -223,7 +223,7 @@ class _Ring:
             section = Section(0.0, [], [Lane("driving", RING_LANE, mark="solid")])
             level = Elevation(((0.0, HUB_HEIGHT, 0.0, 0.0, 0.0),))
             pieces.append(
-                self.town.road(plan, [section], CIRCLE, elevation=level, offset=RING_LANE / 2)
+                self.town.road(plan, [section], SLOWLY, elevation=level, offset=RING_LANE / 2)
             )
         for i, arm in enumerate(arms):
             before, after = End(pieces[i - 1], "end"), End(pieces[i], "start")
@@ -247,7 +247,7 @@ class _Ring:
         plan.cubic_to(Pose(-330.0, -330.0, 0.0)).line(40.0)
         plan.cubic_to(arm_west.reversed().ahead(-60.0)).line(60.0)
         western = self.two_way(
-            plan, [(0.0, 0.0, 0.0), (0.3, 9.0, 0.05), (0.5, 15.0, 0.0), (0.75, 6.0, -0.05), (1.0, 3.0, 0.0)]
+            plan, [(0.0, 0.0, 0.0), (0.3, 9.0, 0.05), (0.5, 14.0, 0.0), (0.75, 6.5, -0.04), (1.0, 3.0, 0.0)]
         )  # fmt: skip
         self.narrowing(west, End(western, "start"))
         # east: from the roundabout to a T-junction, then up to the motorway
@@ -255,20 +255,22 @@ class _Ring:
         plan = PlanView(arm_east).line(60.0).cubic_to(tee.ahead(-80.0)).line(60.0)
         middle = self.two_way(plan, [(0.0, 3.0, 0.0), (0.5, -2.0, 0.0), (0.9, 4.0, 0.02), (1.0, 4.5, 0.0)],
                               VILLAGE)
-        start = east.out.ahead(TAPER)
-        plan = PlanView(tee.ahead(20.0)).line(60.0)
-        goal = start.reversed().ahead(-30.0)
-        plan.cubic_to(goal, 1.25).line(30.0)
+        plan = PlanView(tee.ahead(20.0)).line(80.0)
+        gate = self.two_way(plan, [(0.0, 4.5, 0.0), (1.0, 5.5, 0.02)], VILLAGE)
+        plan = PlanView(plan.end)
+        goal = east.out.ahead(TAPER).reversed()
+        plan.line(20.0).cubic_to(goal.ahead(-30.0), 1.2).line(30.0)
         eastern = self.two_way(
-            plan, [(0.0, 4.5, 0.0), (0.35, 12.0, 0.03), (0.55, 13.0, -0.03), (1.0, 0.0, 0.0)]
+            plan, [(0.0, 5.5, 0.02), (0.3, 12.0, 0.03), (0.45, 13.0, -0.03), (1.0, 0.0, 0.0)]
         )  # fmt: skip
+        self.town.join(End(gate, "end"), End(eastern, "start"))
         self.narrowing(east, End(eastern, "end"))
         # south: a loop from the roundabout to the T-junction
         plan = PlanView(arm_south).line(40.0).arc(110.0, QUARTER)
         rest = tee.ahead(0.0, -20.0)
         plan.cubic_to(Pose(rest.x, rest.y, QUARTER).ahead(-40.0), 1.2).line(40.0)
         southern = self.two_way(plan, [(0.0, 3.0, 0.0), (0.5, 8.0, 0.0), (1.0, 4.5, 0.0)], VILLAGE)
-        arms = [End(eastern, "start"), End(middle, "end"), End(southern, "end")]
+        arms = [End(gate, "start"), End(middle, "end"), End(southern, "end")]
         self.town.crossing(arms, "yield", [arms[2]], radius=10.0)
         # north: the link road from the ramps
         plan = PlanView(self.terminal).line(self.terminal.y - arm_north.y)

@@ -1,0 +1,360 @@
+"""The `headway` command: builds the parts, runs them, says how it went. It alone imports everything.
+
+Heavy imports are inside the commands, so that `headway --help` answers at once.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from carla_bridge.session import Session
+    from carla_bridge.simulator import Traffic
+    from headway.driver import Driver
+    from scenarios.config import DriveConfig
+    from scenarios.drive import Drive
+    from scenarios.episode import Progress
+
+app = typer.Typer(
+    help="headway drives through CARLA, closed loop, with or without a GPU.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+)
+towns = typer.Typer(
+    help="List towns, draw one, bring CARLA's own.\n\nExample: `headway towns show grid`",
+    invoke_without_command=True,
+)
+app.add_typer(towns, name="towns")
+console = Console(stderr=True)  # stdout is for results
+
+Overrides = Annotated[
+    list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Hydra overrides.")
+]
+Json = Annotated[bool, typer.Option("--json", help="End with one line that is a JSON object.")]
+
+
+@app.command()
+def drive(overrides: Overrides = None, as_json: Json = False) -> None:
+    """Drive a route through traffic and write what happened.
+
+    Starts the embedded server unless `host=` or `port=` name a running one. Keys: town, seed, planner,
+    perception, language, world_model, traffic, host, port, min_length, traffic.num_vehicles,
+    traffic.num_walkers, output.folder, output.video, ...
+
+    Example: `headway drive town=ring seed=3 output.video=false --json`
+    """
+    with _errors():
+        done = _drive(overrides or [])
+    if as_json:
+        print(json.dumps(asdict(done.result)))
+
+
+@app.command()
+def profile(overrides: Overrides = None, as_json: Json = False) -> None:
+    """Drive as `drive` does, without film and logs, and print the time of each stage of the driver.
+
+    Example: `headway profile town=grid seed=2 planner=idm --json`
+    """
+    quiet = ["output.plots=false", "output.video=false", "output.rerun=false"]
+    with _errors():
+        done = _drive([*quiet, *(overrides or [])])
+    # The first second warms caches up; it is no measure of what follows.
+    stages = done.episode.trace.stage_summary(skip=min(20, len(done.episode.trace) // 2))
+    _print_stages(stages)
+    if as_json:
+        rounded = {n: {k: round(v, 4) for k, v in s.items()} for n, s in stages.items()}
+        print(json.dumps({"stages": rounded}))
+
+
+@app.command()
+def serve(
+    port: Annotated[int, typer.Option(help="Of the RPCs; the next one is for streams.")] = 2000,
+    town: Annotated[str, typer.Option(help="To begin with; `headway towns` lists them.")] = "grid",
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    max_realtime_factor: Annotated[
+        float | None, typer.Option(min=1e-3, help="At most so many simulated seconds per second.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of noise and walkers.")] = 0,
+) -> None:
+    """Serve CARLA 0.9.16's protocol, without a GPU, until Ctrl-C.
+
+    Example: `headway serve --port 2000 --town Town01 --max-realtime-factor 1`
+    """
+    from carla_bridge.headless.server import serve as run_server  # noqa: PLC0415
+
+    with _errors():
+        run_server(port, town, host, max_realtime_factor=max_realtime_factor, seed=seed)
+
+
+@towns.callback()
+def towns_main(context: typer.Context) -> None:
+    """List towns, draw one, bring CARLA's own.
+
+    Example: `headway towns show grid`
+    """
+    if context.invoked_subcommand is None:
+        list_towns()
+
+
+@towns.command("list")
+def list_towns() -> None:
+    """List the towns that can be loaded.
+
+    Example: `headway towns list`
+    """
+    from carla_bridge.headless.towns import available_towns  # noqa: PLC0415
+
+    for name in available_towns():
+        print(name)
+
+
+@towns.command("show")
+def show_town(
+    name: Annotated[str, typer.Argument(help="Of the town.")],
+    out: Annotated[Path | None, typer.Option(help="PNG to write; NAME.png by default.")] = None,
+) -> None:
+    """Draw a town as PNG.
+
+    Example: `headway towns show grid --out grid.png`
+    """
+    from carla_bridge.headless.towns import draw_town  # noqa: PLC0415
+
+    path = out or Path(f"{name.rsplit('/', 1)[-1]}.png")
+    with _errors():
+        draw_town(name, path)
+    print(path)
+
+
+@towns.command("import")
+def import_towns_command(
+    path: Annotated[Path, typer.Argument(help="A .xodr file, a folder, or a CARLA installation.")],
+) -> None:
+    """Make CARLA's towns, or any OpenDRIVE file, known by name.
+
+    Example: `headway towns import ~/CARLA_0.9.16`
+    """
+    from carla_bridge.headless.towns import import_towns  # noqa: PLC0415
+
+    with _errors():
+        names = import_towns(path)
+    for name in names:
+        print(name)
+
+
+def main() -> None:
+    """Entry point of the `headway` command."""
+    app()
+
+
+def _drive(overrides: list[str]) -> Drive:
+    """Compose the configuration, build the parts and drive once."""
+    from carla_bridge.session import Session  # noqa: PLC0415
+    from carla_bridge.simulator import CarlaSimulator  # noqa: PLC0415
+    from scenarios.drive import run_drive  # noqa: PLC0415
+
+    config, composed = compose_drive(overrides)
+    driver = build_driver(config)
+    with console.status("starting the server and reading the roads"):
+        session = Session(config.host, config.port, config.town, config.seed, progress=_say)
+    with session:
+        simulator = CarlaSimulator(session, config.simulator, _traffic_maker(config))
+        with _progress(f"{session.town}, seed {config.seed}") as show:
+            done = run_drive(
+                simulator, driver, session.lane_graph, session.town, config.seed,
+                config.route_length, config.episode, config.output, composed,
+                show, _say,
+            )  # fmt: skip
+    _print_result(done)
+    return done
+
+
+def compose_drive(overrides: list[str]) -> tuple[DriveConfig, dict[str, Any]]:
+    """Compose `headway/conf/drive.yaml` with overrides.
+
+    Returns:
+        The typed configuration, and the same as plain values to be saved.
+
+    Raises:
+        ValueError: an override names what is not there, or a value is not allowed.
+    """
+    from hydra import compose, initialize_config_module  # noqa: PLC0415
+    from hydra.errors import HydraException  # noqa: PLC0415
+    from omegaconf import OmegaConf  # noqa: PLC0415
+    from omegaconf.errors import OmegaConfBaseException  # noqa: PLC0415
+
+    _register()
+    for item in overrides:
+        if "=" not in item.lstrip("~"):
+            raise ValueError(f"override {item!r}: expected KEY=VALUE, for example town=grid")
+    try:
+        with initialize_config_module("headway.conf", version_base="1.3"):
+            composed = compose("drive", overrides=overrides)
+        typed = OmegaConf.to_object(composed)
+    except (HydraException, OmegaConfBaseException) as error:
+        raise ValueError(_explain(error, overrides)) from error
+    plain = OmegaConf.to_container(composed)
+    return typed, plain  # pyright: ignore[reportReturnType]
+
+
+def _register() -> None:
+    """Tell Hydra about every part's configuration, with the defaults that stand beside the part."""
+    from hydra.core.config_store import ConfigStore  # noqa: PLC0415
+
+    from headway.traffic import TrafficConfig  # noqa: PLC0415
+    from perception.privileged import PrivilegedConfig  # noqa: PLC0415
+    from planner.idm import IdmConfig  # noqa: PLC0415
+    from planner.safety import SafetyConfig  # noqa: PLC0415
+    from planner.tracker import TrackerConfig  # noqa: PLC0415
+    from scenarios.config import (  # noqa: PLC0415
+        DriveConfig,
+        NoTrafficConfig,
+        RouteLanguageConfig,
+        TrafficManagerConfig,
+    )
+    from world_model.constant_velocity import ConstantVelocityConfig  # noqa: PLC0415
+
+    store = ConfigStore.instance()
+    store.store(name="drive_schema", node=DriveConfig)
+    parts = {
+        ("perception", "privileged"): PrivilegedConfig,
+        ("language", "route"): RouteLanguageConfig,
+        ("world_model", "constant_velocity"): ConstantVelocityConfig,
+        ("planner", "idm"): IdmConfig,
+        ("tracker", "inverse_map"): TrackerConfig,
+        ("safety", "emergency_brake"): SafetyConfig,
+        ("traffic", "headway"): TrafficConfig,
+        ("traffic", "traffic_manager"): TrafficManagerConfig,
+        ("traffic", "none"): NoTrafficConfig,
+    }
+    for (group, name), node in parts.items():
+        store.store(group=group, name=name, node=node)
+
+
+def build_driver(config: DriveConfig) -> Driver:
+    """Build the driver's parts from their configurations."""
+    from headway.driver import Driver  # noqa: PLC0415
+    from language.route import RouteLanguage  # noqa: PLC0415
+    from perception.privileged import PrivilegedPerception  # noqa: PLC0415
+    from planner.idm import IdmPlanner  # noqa: PLC0415
+    from planner.safety import EmergencyBrake  # noqa: PLC0415
+    from planner.tracker import PlanTracker  # noqa: PLC0415
+    from world_model.constant_velocity import ConstantVelocity  # noqa: PLC0415
+
+    return Driver(
+        perception=PrivilegedPerception(config.perception),
+        language=RouteLanguage(),
+        world_model=ConstantVelocity(config.world_model),
+        planner=IdmPlanner(config.planner),
+        tracker=PlanTracker(config.tracker),
+        safety=EmergencyBrake(config.safety),
+    )
+
+
+def _traffic_maker(config: DriveConfig) -> Callable[[Session, int], Traffic]:
+    """Return what makes the traffic that was asked for."""
+    from carla_bridge.autopilot import TrafficManagerTraffic  # noqa: PLC0415
+    from carla_bridge.simulator import NoTraffic  # noqa: PLC0415
+    from carla_bridge.traffic import TrafficAdapter  # noqa: PLC0415
+    from headway.traffic import TrafficConfig  # noqa: PLC0415
+    from scenarios.config import TrafficManagerConfig  # noqa: PLC0415
+
+    traffic = config.traffic
+    if isinstance(traffic, TrafficConfig):
+        return lambda session, seed: TrafficAdapter(session, session.lane_graph, seed, traffic)
+    if isinstance(traffic, TrafficManagerConfig):
+        return lambda session, seed: TrafficManagerTraffic(session, seed, traffic.num_vehicles)
+    return lambda session, seed: NoTraffic()
+
+
+def _explain(error: Exception, overrides: list[str]) -> str:
+    """Say what is wrong with the overrides, and which key may have been meant."""
+    from scenarios.config import known_keys  # noqa: PLC0415
+
+    lines = (line.strip() for line in str(error).splitlines())
+    internal = ("full_key", "object_type", "reference_type", "Config search path", "provider=")
+    message = ", ".join(line for line in lines if line and not line.startswith(internal))
+    known = known_keys()
+    for item in overrides:
+        key = item.lstrip("+~").split("=")[0]
+        if key not in known and (close := difflib.get_close_matches(key, known, 3)):
+            return f"override {item!r}: {message} Did you mean {' or '.join(close)}?"
+    return f"overrides {' '.join(overrides)!r}: {message}"
+
+
+def _say(words: str) -> None:
+    """Tell the person at the terminal, verbatim."""
+    console.print(words, markup=False, highlight=False)
+
+
+@contextmanager
+def _progress(title: str) -> Iterator[Progress]:
+    """Show a bar for the route and how fast simulated time passes."""
+    from rich.progress import BarColumn, TaskProgressColumn, TextColumn  # noqa: PLC0415
+    from rich.progress import Progress as Bar  # noqa: PLC0415
+
+    columns = (TextColumn("{task.description}"), BarColumn(40), TaskProgressColumn(),
+               TextColumn("{task.fields[clock]}"))  # fmt: skip
+    with Bar(*columns, console=console, refresh_per_second=5) as bar:
+        task = bar.add_task(f"driving {title}", total=1.0, clock="")
+
+        def show(share: float, sim_s: float, wall_s: float) -> None:
+            speed = sim_s / wall_s if wall_s > 0 else 0.0
+            bar.update(task, completed=share, clock=f"{sim_s:.0f} s, {speed:.1f} x real time")
+
+        yield show
+
+
+def _print_result(done: Drive) -> None:
+    """Print a table of the figures."""
+    table = Table("what", "figure", title=f"drive: {done.episode.ending}")
+    for name, value in asdict(done.result).items():
+        table.add_row(name, str(value))
+    ratio = done.result.wall_s / max(done.result.sim_s, 1e-9)
+    table.add_row("wall s per simulated s", f"{ratio:.3f}")
+    table.add_row("ticks with safety interventions", f"{done.interventions:.2%}")
+    for name, seconds in done.extras_s.items():
+        table.add_row(f"{name}, wall s", f"{seconds:.1f}")
+    console.print(table)
+    for event in done.episode.criteria.infractions:
+        fault = "at fault" if event.at_fault else "not at fault"
+        who = f" with {event.partner_type} {event.partner}" if event.partner else ""
+        _say(f"{event.t:7.2f} s  {event.kind}{who} at x {event.x:.1f}, y {event.y:.1f}: "
+             f"{fault}, {event.reason}")  # fmt: skip
+
+
+def _print_stages(stages: dict[str, dict[str, float]]) -> None:
+    """Print a table of the stages' times."""
+    table = Table("stage", "median ms", "p99 ms")
+    for name, row in stages.items():
+        table.add_row(name, f"{row['median_ms']:.3f}", f"{row['p99_ms']:.3f}")
+    console.print(table)
+
+
+@contextmanager
+def _errors() -> Iterator[None]:
+    """Turn what a person can mend into one message and exit code 2."""
+    try:
+        yield
+    except (ValueError, RuntimeError, OSError) as error:
+        if os.environ.get("HEADWAY_TRACEBACK"):
+            raise
+        console.print("error:", style="bold red", end=" ")
+        _say(str(error))
+        raise typer.Exit(2) from error
+
+
+if __name__ == "__main__":
+    main()

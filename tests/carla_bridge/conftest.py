@@ -1,0 +1,110 @@
+"""A real server and bare clients for the tests of the wire."""
+
+from __future__ import annotations
+
+import itertools
+import socket
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import msgpack
+import pytest
+
+from carla_bridge.embedded import EmbeddedServer
+
+METADATA = [False]  # what every request of the wheel begins with
+
+
+class RawClient:
+    """Speaks msgpack-rpc without the wheel, so that it can say what the wheel never would."""
+
+    def __init__(self, port: int, host: str = "127.0.0.1") -> None:
+        self.socket = socket.create_connection((host, port), 10.0)
+        self.socket.settimeout(20.0)
+        self._unpacker = msgpack.Unpacker(raw=False, max_buffer_size=1 << 28)
+        self._ids = itertools.count(1)
+
+    def __enter__(self) -> RawClient:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.socket.close()
+
+    def send(self, name: Any, *arguments: Any) -> int:
+        message_id = next(self._ids)
+        self.socket.sendall(msgpack.packb([0, message_id, name, [METADATA, *arguments]]))
+        return message_id
+
+    def receive(self) -> list[Any]:
+        while True:
+            for message in self._unpacker:
+                return message
+            data = self.socket.recv(1 << 16)
+            if not data:
+                raise ConnectionError("the server closed the connection")
+            self._unpacker.feed(data)
+
+    def call(self, name: Any, *arguments: Any) -> Any:
+        """The result, still wrapped."""
+        message_id = self.send(name, *arguments)
+        kind, answered, error, result = self.receive()
+        assert (kind, answered, error) == (1, message_id, None)
+        return result
+
+    def value(self, name: str, *arguments: Any) -> Any:
+        """The value of a `Response<T>`."""
+        ((tag, value),) = self.call(name, *arguments)
+        assert tag == 1, value
+        return value
+
+    def error(self, name: Any, *arguments: Any) -> str:
+        """The words of an error, however it is wrapped."""
+        ((tag, words),) = self.call(name, *arguments)
+        assert tag is True or tag == 0, f"{name} should have failed"
+        return words[0]
+
+    def closed(self) -> bool:
+        """Whether the server hangs up on us."""
+        try:
+            return self.socket.recv(1 << 16) == b""
+        except ConnectionError:
+            return True
+
+
+@pytest.fixture(scope="session")
+def grid_server() -> Iterator[EmbeddedServer]:
+    """One server in the town `grid`, shared by the tests that leave it usable."""
+    with EmbeddedServer("grid") as server:
+        yield server
+
+
+@pytest.fixture
+def raw(grid_server: EmbeddedServer) -> Iterator[RawClient]:
+    """A bare client of the shared server, which must have survived when the test ends."""
+    with RawClient(grid_server.port) as client:
+        yield client
+    assert grid_server.alive, grid_server.output()
+    with RawClient(grid_server.port) as witness:
+        assert witness.value("version") == "0.9.16"
+
+
+@pytest.fixture
+def connect(grid_server: EmbeddedServer) -> Iterator[Callable[[], RawClient]]:
+    """Makes more bare clients."""
+    clients: list[RawClient] = []
+
+    def make() -> RawClient:
+        clients.append(RawClient(grid_server.port))
+        return clients[-1]
+
+    yield make
+    for client in clients:
+        client.socket.close()
+
+
+@pytest.fixture
+def free_port() -> int:
+    """A port that nobody uses now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]

@@ -1,0 +1,440 @@
+"""The real `carla` client against the server: what users call, and what comes of it."""
+
+from __future__ import annotations
+
+import mmap
+import queue
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import carla
+import pytest
+
+from carla_bridge.embedded import EmbeddedServer
+from carla_bridge.headless import rpc_table
+from carla_bridge.headless.rpc import REGISTRY, load_handlers
+from carla_bridge.headless.towns import load_town
+
+ROOT = Path(__file__).resolve().parents[2]
+DT = 0.05
+
+
+def connect(server: EmbeddedServer) -> carla.Client:
+    """A client of its own."""
+    client = carla.Client(server.host, server.port)
+    client.set_timeout(20.0)
+    return client
+
+
+def synchronous(world: carla.World, delta: float = DT) -> None:
+    """Make the world wait for ticks."""
+    settings = world.get_settings()
+    settings.synchronous_mode = True
+    settings.fixed_delta_seconds = delta
+    world.apply_settings(settings)
+
+
+def asynchronous(world: carla.World, delta: float | None = None) -> None:
+    """Make the world go on by itself."""
+    settings = world.get_settings()
+    settings.synchronous_mode = False
+    settings.fixed_delta_seconds = delta
+    world.apply_settings(settings)
+
+
+@pytest.fixture
+def client(grid_server: EmbeddedServer) -> carla.Client:
+    """A client of the shared server."""
+    return connect(grid_server)
+
+
+@pytest.fixture
+def world(client: carla.Client) -> Iterator[carla.World]:
+    """A synchronous world without the cars of the test before."""
+    world = client.get_world()
+    synchronous(world)
+    yield world
+    world = client.get_world()
+    actors = world.get_actors()
+    batch = [
+        carla.command.DestroyActor(actor)
+        for actor in actors
+        if actor.type_id.split(".")[0] in ("vehicle", "walker", "sensor", "static")
+    ]
+    client.apply_batch_sync(batch, False)
+    asynchronous(world)
+
+
+def blueprint(world: carla.World, name: str = "vehicle.tesla.model3") -> carla.ActorBlueprint:
+    return world.get_blueprint_library().find(name)
+
+
+def test_first_contact(client, world):
+    assert client.get_server_version() == client.get_client_version() == "0.9.16"
+    town = world.get_map()
+    assert town.name == "Carla/Maps/grid"
+    assert len(town.get_spawn_points()) > 20
+    assert len(town.generate_waypoints(5.0)) > 100
+    assert "/Game/Carla/Maps/grid" in client.get_available_maps()
+    assert "/Game/Carla/Maps/ring" in client.get_available_maps()
+    assert len(world.get_blueprint_library().filter("vehicle.*")) > 30
+
+
+def test_ticks_count_frames_and_time(world):
+    snapshot = world.get_snapshot()
+    frames = [world.tick() for _ in range(20)]
+    assert frames == list(range(frames[0], frames[0] + 20))
+    after = world.get_snapshot()
+    assert after.frame == frames[-1]
+    elapsed = after.timestamp.elapsed_seconds - snapshot.timestamp.elapsed_seconds
+    assert elapsed == pytest.approx(20 * DT, abs=1e-6)
+    assert after.timestamp.delta_seconds == pytest.approx(DT)
+
+
+def test_a_synchronous_world_waits(world):
+    frame = world.tick()
+    time.sleep(0.3)
+    assert world.get_snapshot().frame == frame
+
+
+def test_spawn_drive_destroy(world):
+    car = world.spawn_actor(blueprint(world), world.get_map().get_spawn_points()[0])
+    world.tick()
+    start = car.get_location()
+    car.apply_control(carla.VehicleControl(throttle=0.7))
+    for _ in range(60):
+        world.tick()
+    assert car.get_velocity().length() > 3.0
+    assert car.get_location().distance(start) > 3.0
+    assert car.get_control().throttle == pytest.approx(0.7)
+    forward, velocity = car.get_transform().get_forward_vector(), car.get_velocity()
+    assert forward.x * velocity.x + forward.y * velocity.y > 0.95 * velocity.length()
+    with pytest.raises(RuntimeError, match="collision"):
+        world.spawn_actor(blueprint(world), car.get_transform())
+    assert world.try_spawn_actor(blueprint(world), car.get_transform()) is None
+    assert car.destroy()
+    world.tick()
+    assert not world.get_actors().filter("vehicle.*")
+
+
+def test_every_command(client, world):
+    command = carla.command
+    points = world.get_map().get_spawn_points()
+    car = world.spawn_actor(blueprint(world), points[0])
+    walker = world.spawn_actor(
+        world.get_blueprint_library().filter("walker.*")[0],
+        carla.Transform(points[0].location + carla.Location(x=0.0, y=30.0, z=1.0)),
+    )
+    light = world.get_actors().filter("traffic.traffic_light")[0]
+    world.tick()
+    batch = [
+        command.ApplyVehicleControl(car, carla.VehicleControl(throttle=0.5)),
+        command.ApplyVehicleAckermannControl(car, carla.VehicleAckermannControl(speed=2.0)),
+        command.ApplyWalkerControl(walker, carla.WalkerControl(carla.Vector3D(1, 0, 0), 1.0)),
+        command.ApplyVehiclePhysicsControl(car, car.get_physics_control()),
+        command.ApplyTransform(car, points[1]),
+        command.ApplyWalkerState(walker, walker.get_transform(), 1.0),
+        command.ApplyTargetVelocity(car, carla.Vector3D(1, 0, 0)),
+        command.ApplyTargetAngularVelocity(car, carla.Vector3D(0, 0, 1)),
+        command.ApplyImpulse(car, carla.Vector3D(10, 0, 0)),
+        command.ApplyForce(car, carla.Vector3D(10, 0, 0)),
+        command.ApplyAngularImpulse(car, carla.Vector3D(0, 0, 10)),
+        command.ApplyTorque(car, carla.Vector3D(0, 0, 10)),
+        command.SetSimulatePhysics(car, True),
+        command.SetEnableGravity(car, True),
+        command.SetAutopilot(car, False),
+        command.ShowDebugTelemetry(car, False),
+        command.SetVehicleLightState(car, carla.VehicleLightState.LowBeam),
+        command.ApplyLocation(car, points[2].location),
+        command.SetTrafficLightState(light, carla.TrafficLightState.Green),
+    ]
+    failed = [r.error for r in client.apply_batch_sync(batch, False) if r.error]
+    assert not failed
+    answers = client.apply_batch_sync(
+        [
+            command.SpawnActor(blueprint(world), points[5]).then(
+                command.ApplyVehicleControl(
+                    command.FutureActor, carla.VehicleControl(throttle=1.0)
+                )
+            ),
+            command.ConsoleCommand("stat fps"),
+            command.DestroyActor(999_999),
+        ],
+        True,
+    )
+    assert [r.has_error() for r in answers] == [False, True, True]
+    assert "console" in answers[1].error
+    for _ in range(30):
+        world.tick()
+    chained = world.get_actor(answers[0].actor_id)
+    assert chained.get_velocity().length() > 1.0
+    assert car.get_location().distance(points[2].location) < 30.0
+    assert car.get_light_state() & carla.VehicleLightState.LowBeam
+    (gone,) = client.apply_batch_sync([command.DestroyActor(chained.id)], True)
+    assert not gone.has_error()
+    assert world.get_actor(chained.id) is None
+
+
+def test_settings_are_kept_and_move_nothing(world):
+    car = world.spawn_actor(blueprint(world), world.get_map().get_spawn_points()[0])
+    car.apply_control(carla.VehicleControl(throttle=1.0))
+    for _ in range(20):
+        world.tick()
+    before = world.get_snapshot()
+    settings = world.get_settings()
+    settings.max_substeps = 7
+    settings.fixed_delta_seconds = 0.02
+    world.apply_settings(settings)
+    again = world.get_settings()
+    assert again.max_substeps == 7
+    assert again.fixed_delta_seconds == pytest.approx(0.02)
+    after = world.get_snapshot()
+    assert after.timestamp.elapsed_seconds == before.timestamp.elapsed_seconds
+    assert after.find(car.id).get_transform() == before.find(car.id).get_transform()
+    world.tick()
+    assert world.get_snapshot().timestamp.delta_seconds == pytest.approx(0.02)
+
+
+def test_weather_is_kept(world):
+    world.set_weather(carla.WeatherParameters.HardRainNoon)
+    assert world.get_weather() == carla.WeatherParameters.HardRainNoon
+
+
+def test_two_clients_see_the_same_world(world, grid_server):
+    other = connect(grid_server).get_world()
+    car = world.spawn_actor(blueprint(world), world.get_map().get_spawn_points()[3])
+    frame = world.tick()
+    seen = other.get_snapshot() if other.get_snapshot().frame == frame else other.wait_for_tick(1.0)
+    assert seen.frame == frame
+    assert other.get_actor(car.id).type_id == "vehicle.tesla.model3"
+    assert other.tick() == frame + 1
+    other.get_actor(car.id).apply_control(carla.VehicleControl(throttle=1.0))
+    for _ in range(30):
+        other.tick()
+    assert world.get_actor(car.id).get_velocity().length() > 1.0
+
+
+def test_on_tick_and_wait_for_tick(world):
+    frames: queue.Queue[int] = queue.Queue()
+    callback = world.on_tick(lambda snapshot: frames.put(snapshot.frame))
+    ticked = [world.tick() for _ in range(5)]
+    assert [frames.get(timeout=2.0) for _ in ticked] == ticked
+    world.remove_on_tick(callback)
+    waited: list[int] = []
+    thread = threading.Thread(target=lambda: waited.append(world.wait_for_tick(5.0).frame))
+    thread.start()
+    time.sleep(0.1)
+    frame = world.tick()
+    thread.join(5.0)
+    assert waited == [frame]
+
+
+def test_asynchronous_variable_delta_follows_wall_time(world):
+    asynchronous(world)
+    begin, first = time.monotonic(), world.wait_for_tick(2.0)
+    time.sleep(0.8)
+    last = world.wait_for_tick(2.0)
+    wall = time.monotonic() - begin
+    simulated = last.timestamp.elapsed_seconds - first.timestamp.elapsed_seconds
+    assert simulated == pytest.approx(wall, rel=0.25)
+
+
+def test_asynchronous_fixed_delta_runs_ahead(world):
+    asynchronous(world, 0.05)
+    first = world.wait_for_tick(2.0)
+    time.sleep(0.3)
+    last = world.wait_for_tick(2.0)
+    simulated = last.timestamp.elapsed_seconds - first.timestamp.elapsed_seconds
+    assert simulated > 2.0  # more than real time
+    assert last.timestamp.delta_seconds == pytest.approx(0.05)
+    assert world.get_settings().fixed_delta_seconds == pytest.approx(0.05)  # and it still answers
+
+
+def test_max_realtime_factor_caps_ticks():
+    with EmbeddedServerWithCap(4.0) as port:
+        client = carla.Client("127.0.0.1", port)
+        client.set_timeout(20.0)
+        world = client.get_world()
+        synchronous(world)
+        world.tick()
+        begin = time.monotonic()
+        for _ in range(40):
+            world.tick()
+        wall = time.monotonic() - begin
+    assert wall == pytest.approx(40 * DT / 4.0, rel=0.15)
+
+
+class EmbeddedServerWithCap:
+    """A server process of its own with `--max-realtime-factor`."""
+
+    def __init__(self, factor: float) -> None:
+        command = [sys.executable, "-m", "carla_bridge.headless", "--port", "0"]
+        self._process = subprocess.Popen(
+            [*command, "--max-realtime-factor", str(factor)],
+            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd=ROOT,
+        )  # fmt: skip
+
+    def __enter__(self) -> int:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        assert line.startswith("headway server: listening on 127.0.0.1:")
+        return int(line.split(":")[2].split()[0])
+
+    def __exit__(self, *_: object) -> None:
+        self._process.terminate()
+        assert self._process.wait(10) == 0
+        assert self._process.stdout is not None
+        self._process.stdout.close()
+
+
+def test_load_reload_and_generate(client, world):
+    car = world.spawn_actor(blueprint(world), world.get_map().get_spawn_points()[0])
+    world.tick()
+    episode, frame = world.id, world.get_snapshot().frame
+    world = client.load_world("ring")
+    assert world.id != episode
+    assert world.get_map().name == "Carla/Maps/ring"
+    assert not world.get_settings().synchronous_mode
+    assert world.get_actor(car.id) is None or not world.get_actors().filter("vehicle.*")
+    assert world.wait_for_tick(2.0).frame > frame
+    synchronous(world)
+    world = client.reload_world(False)
+    assert world.get_map().name == "Carla/Maps/ring"
+    assert world.get_settings().synchronous_mode
+    assert world.get_snapshot().timestamp.elapsed_seconds == 0.0
+    world = client.generate_opendrive_world(load_town("grid").xodr)
+    assert world.get_map().name == "Carla/Maps/OpenDriveMap"
+    assert len(world.get_map().get_topology()) > 20
+    world.wait_for_tick(2.0)
+    with pytest.raises(RuntimeError, match="Atlantis"):
+        client.load_world("Atlantis")
+    with pytest.raises(RuntimeError):
+        client.generate_opendrive_world("<OpenDRIVE>")
+    assert client.get_world().get_map().name == "Carla/Maps/OpenDriveMap"
+    world = client.load_world("/Game/Carla/Maps/grid")
+    assert world.get_map().name == "Carla/Maps/grid"
+
+
+def test_elapsed_seconds_start_at_zero_with_each_world(client, world):
+    for _ in range(3):
+        world.tick()
+    world = client.reload_world(False)
+    assert world.get_snapshot().timestamp.elapsed_seconds == 0.0
+    world.tick()
+    assert world.get_snapshot().timestamp.elapsed_seconds == pytest.approx(DT)
+
+
+def test_traffic_lights(world):
+    lights = world.get_actors().filter("traffic.traffic_light")
+    assert len(lights) > 3
+    light = lights[0]
+    group = light.get_group_traffic_lights()
+    assert light.id in [member.id for member in group]
+    light.set_state(carla.TrafficLightState.Green)
+    light.freeze(True)
+    light.set_green_time(7.0)
+    for _ in range(3):
+        world.tick()
+    assert light.state == carla.TrafficLightState.Green
+    assert light.is_frozen()
+    assert light.get_green_time() == pytest.approx(7.0)
+    light.freeze(False)
+    world.reset_all_traffic_lights()
+    world.tick()
+    assert not light.is_frozen()
+
+
+def test_calls_that_programs_make_in_passing(client, world):
+    car = world.spawn_actor(blueprint(world), world.get_map().get_spawn_points()[0])
+    world.tick()
+    world.debug.draw_point(carla.Location())
+    world.debug.draw_string(carla.Location(), "here")
+    world.debug.draw_line(carla.Location(), carla.Location(1, 1, 1))
+    assert world.get_environment_objects(carla.CityObjectLabel.Any) == []
+    assert len(world.get_level_bbs(carla.CityObjectLabel.Any)) >= 0
+    assert world.get_lightmanager() is not None
+    assert world.get_vehicles_light_states() == {car.id: car.get_light_state()}
+    assert world.ground_projection(carla.Location(0.0, 0.0, 5.0), 20.0) is not None
+    spectator = world.get_spectator()
+    spectator.set_transform(carla.Transform(carla.Location(1.0, 2.0, 3.0)))
+    world.tick()
+    assert spectator.get_location() == carla.Location(1.0, 2.0, 3.0)
+    control = car.get_physics_control()
+    assert len(control.wheels) == 4
+    assert control.mass > 500.0
+    assert car.bounding_box.extent.x > 2.0
+    with pytest.raises(RuntimeError, match="recorder is not implemented"):
+        client.start_recorder("drive.log")
+    with pytest.raises(RuntimeError, match="cameras"):
+        camera = blueprint(world, "sensor.camera.rgb")
+        world.spawn_actor(camera, carla.Transform(), attach_to=car)
+
+
+TRAFFIC_MANAGER = """
+import carla, sys
+port, tm_port, cars, ticks = map(int, sys.argv[1:])
+client = carla.Client("127.0.0.1", port); client.set_timeout(20.0)
+world = client.get_world()
+settings = world.get_settings()
+settings.synchronous_mode, settings.fixed_delta_seconds = True, 0.05
+world.apply_settings(settings)
+manager = client.get_trafficmanager(tm_port)
+manager.set_synchronous_mode(True)
+manager.set_random_device_seed(1)
+spawn, future = carla.command.SpawnActor, carla.command.FutureActor
+def drive():
+    model = world.get_blueprint_library().find("vehicle.tesla.model3")
+    points = world.get_map().get_spawn_points()
+    batch = [spawn(model, p).then(carla.command.SetAutopilot(future, True, tm_port))
+             for p in points[:cars]]
+    ids = [r.actor_id for r in client.apply_batch_sync(batch, True) if not r.error]
+    start = {a.id: a.get_location() for a in world.get_actors(ids)}
+    far = dict.fromkeys(ids, 0.0)
+    for _ in range(ticks):
+        world.tick()
+    for actor in world.get_actors(ids):
+        far[actor.id] = actor.get_location().distance(start[actor.id])
+    return len(ids), sum(distance > 5.0 for distance in far.values())
+print(*drive(), flush=True)
+world = client.reload_world(False)
+manager = client.get_trafficmanager(tm_port)
+manager.set_synchronous_mode(True)
+print(*drive(), flush=True)
+settings.synchronous_mode, settings.fixed_delta_seconds = False, None
+client.reload_world(True)
+"""
+
+
+def test_traffic_manager_drives_through_a_reload(grid_server, free_port):
+    """In a process of its own: the client's races end processes, and here must not."""
+    out = subprocess.run(
+        [sys.executable, "-c", TRAFFIC_MANAGER, str(grid_server.port), str(free_port), "10", "200"],
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert out.returncode == 0, out.stderr
+    rounds = [tuple(map(int, line.split())) for line in out.stdout.splitlines()]
+    assert len(rounds) == 2
+    for spawned, moved in rounds:
+        assert spawned == 10
+        assert moved >= 5  # others wait at lights
+
+
+def test_the_table_in_the_docs_is_current():
+    assert rpc_table.DOC.read_text() == rpc_table.table(), "run `make docs`"
+
+
+def test_the_names_are_those_of_the_wheel():
+    """Long names stand in the wheel as they are; short ones only inside instructions."""
+    (library,) = Path(carla.__file__).parent.glob("libcarla*.so")
+    with library.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        unknown = [
+            name
+            for name in rpc_table.WHEEL_RPCS
+            if len(name) > 16 and data.find(b"\0" + name.encode() + b"\0") < 0
+        ]
+    assert not unknown
+    assert load_handlers().keys() == REGISTRY.keys() == rpc_table.WHEEL_RPCS
