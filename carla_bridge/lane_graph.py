@@ -174,8 +174,9 @@ def _read_section(
         if lane_id == 0:
             continue
         ordered = at if lane_id < 0 else at[::-1]
-        points = [world_map.get_waypoint_xodr(road.road_id, lane_id, float(s)) for s in ordered]
-        if any(p is None for p in points) or points[0].lane_type not in KINDS:
+        found = (world_map.get_waypoint_xodr(road.road_id, lane_id, float(s)) for s in ordered)
+        points = [p for p in found if p is not None]
+        if len(points) < len(at) or points[0].lane_type not in KINDS:
             continue
         width = np.array([p.lane_width for p in points])
         if width.max() < NARROWEST:
@@ -216,15 +217,19 @@ def _successors(
     last = world_map.get_waypoint_xodr(key[0], key[2], end)
     found: set[int] = set()
     ahead = list(last.next(2.0 * EDGE)) if last is not None else []
-    for _ in range(4):  # steps over sections that are too short to be lanes of their own
-        beyond = []
+    for _ in range(int(LARGEST_GAP / SHORTEST)):  # over sections too short to be lanes of their own
+        beyond: dict[tuple[int, int, int], carla.Waypoint] = {}
         for point in ahead:
             at = (point.road_id, point.section_id, point.lane_id)
-            if at == key or at not in index:
-                beyond += point.next(0.5 * SHORTEST)
-            else:
+            if at in index and at != key:
                 found.add(index[at])
-        ahead = beyond
+            else:
+                beyond |= {
+                    (p.road_id, p.section_id, p.lane_id): p for p in point.next(0.5 * SHORTEST)
+                }
+        if not beyond:
+            break
+        ahead = list(beyond.values())
     me = lanes[index[key]]
     return [
         j

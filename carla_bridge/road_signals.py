@@ -24,7 +24,10 @@ def crosswalk_polygons(world_map: carla.Map) -> list[Array]:
     corners: list[tuple[float, float]] = []
     for point in world_map.get_crosswalks():  # each polygon ends with its first corner
         corner = (point.x, -point.y)
-        if len(corners) > 2 and np.hypot(corner[0] - corners[0][0], corner[1] - corners[0][1]) < 0.01:
+        if (
+            len(corners) > 2
+            and np.hypot(corner[0] - corners[0][0], corner[1] - corners[0][1]) < 0.01
+        ):
             polygons.append(np.array(corners))
             corners = []
         else:
@@ -88,9 +91,7 @@ def _governed(mark: carla.Landmark, lanes: list[RawLane], index: Index) -> list[
     return found
 
 
-def _entries(
-    lane: int, lanes: list[RawLane], before: list[list[int]]
-) -> list[tuple[int, int]]:
+def _entries(lane: int, lanes: list[RawLane], before: list[list[int]]) -> list[tuple[int, int]]:
     """Pairs of an approach lane that ends at the junction and the way (-1: all) that is guarded."""
     if lanes[lane].junction >= 0:
         way, seen = lane, {lane}
@@ -136,9 +137,7 @@ def _walk_back(
     earlier = [j for j in before[lane] if lanes[j].junction < 0]
     if not earlier:
         return [(lane, 0.0)]
-    return [
-        place for j in earlier for place in _walk_back(j, distance - length, lanes, before)
-    ]
+    return [place for j in earlier for place in _walk_back(j, distance - length, lanes, before)]
 
 
 def _inside(polygon: Array, xy: Array) -> Array:

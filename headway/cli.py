@@ -267,12 +267,13 @@ def _traffic_maker(config: DriveConfig) -> Callable[[Session, int], Traffic]:
     """Return what makes the traffic that was asked for."""
     from carla_bridge.autopilot import TrafficManagerTraffic  # noqa: PLC0415
     from carla_bridge.simulator import NoTraffic  # noqa: PLC0415
-    from carla_bridge.traffic import TrafficAdapter  # noqa: PLC0415
     from headway.traffic import TrafficConfig  # noqa: PLC0415
     from scenarios.config import TrafficManagerConfig  # noqa: PLC0415
 
     traffic = config.traffic
     if isinstance(traffic, TrafficConfig):
+        from carla_bridge.traffic import TrafficAdapter  # noqa: PLC0415
+
         return lambda session, seed: TrafficAdapter(session, session.lane_graph, seed, traffic)
     if isinstance(traffic, TrafficManagerConfig):
         return lambda session, seed: TrafficManagerTraffic(session, seed, traffic.num_vehicles)

@@ -72,7 +72,7 @@ class IdmConfig:
     brake: float = 2.0
     max_brake: float = 7.0
     standing_gap: float = 2.5
-    stop_brake: float = 1.6
+    stop_brake: float = 1.8
     jerk_up: float = 4.0
     jerk_down: float = 8.0
     lateral_accel: float = 2.0

@@ -2,7 +2,8 @@
 
 The car is a kinematic bicycle about the middle of its wheelbase. The longitudinal law is the
 Intelligent Driver Model (Treiber, Hennecke, Helbing 2000, eq. 3) towards each lead; towards places
-to stop it is IDM's braking term, v^4 / (4 b g^2), the braking that needs b in the end.
+to stop it is of IDM's form in the braking needed, x = v^2 / (2 g b): a - (a + b) x^2, which comes
+to rest with b.
 """
 
 from __future__ import annotations
@@ -52,13 +53,18 @@ class Law(NamedTuple):
 
 @njit(cache=True)
 def follow_accel(law: Law, speed: float, gap: float, lead_speed: float) -> float:
-    """IDM's acceleration [m/s^2] behind a lead, without its free-road term.
+    """Return IDM's acceleration [m/s^2] behind a lead, without its free-road term.
 
     a (1 - (s* / s)^2), s* = s0 + max(0, v T + v (v - v_lead) / (2 sqrt(a b)))
     """
     closing = speed * (speed - lead_speed) / (2.0 * math.sqrt(law.accel * law.brake))
     wanted = law.standing_gap + max(0.0, speed * law.time_gap + closing)
-    return max(law.accel * (1.0 - (wanted / max(gap, 0.05)) ** 2), -law.max_brake)
+    accel = max(law.accel * (1.0 - (wanted / max(gap, 0.05)) ** 2), -law.max_brake)
+    if lead_speed < 1.0 and gap > 1.5:
+        # IDM brakes much too hard for those who stand and were seen late.
+        needed = speed * speed / (2.0 * (gap - 1.0))
+        accel = max(accel, -max(law.brake, 1.4 * needed))
+    return accel
 
 
 @njit(cache=True)
@@ -68,8 +74,11 @@ def stop_accel(law: Law, speed: float, gap: float) -> float:
         return max(-2.5, min(0.5, (max(gap, 0.0) / 0.7 - speed) / 0.4))
     if gap <= 0.05:
         return -law.max_brake if speed > 0.05 else -1.0
-    needed = speed * speed / (2.0 * gap)
-    return max(0.5 - needed * needed / law.stop_brake, -law.max_brake)
+    share = speed * speed / (2.0 * gap) / law.stop_brake
+    if share < 1.0:
+        return law.accel - (law.accel + law.stop_brake) * share * share
+    # Later than comfortable: a little more than what is needed, so that it gets less.
+    return max(-law.stop_brake * (share + 0.4 * (share - 1.0)), -law.max_brake)
 
 
 @njit(cache=True)

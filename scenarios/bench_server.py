@@ -211,7 +211,9 @@ def median(rows: list[dict[str, float]], key: str) -> float:
 
 def main() -> None:
     """Run the bench and print its table."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--rounds", type=int, default=3, help="how often each case runs")
     parser.add_argument("--peer", type=Path, default=DEFAULT_PEER, help="server.py to run beside")
     parser.add_argument("--client", type=int, help=argparse.SUPPRESS)

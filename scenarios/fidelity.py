@@ -1,378 +1,97 @@
 """Our vehicles beside recordings of CARLA's: the same experiments on the kernel, as a table.
 
-`python -m scenarios.fidelity` prints the table and writes docs/fidelity.md. The recorded figures
-ship in headway/data/recordings.json with their sources.
+`python -m scenarios.fidelity` prints the table and writes docs/fidelity.md.
 """
 
 from __future__ import annotations
 
-import json
-import math
-from collections.abc import Callable
-from dataclasses import dataclass
-from importlib import resources
-from typing import Any
+from collections.abc import Sequence
+from pathlib import Path
 
-import numpy as np
+from headway.vehicle import fit
+from headway.vehicle.data import vehicle_facts
+from scenarios.fidelity_experiments import Row, all_rows, recordings
 
-from headway.types import Array
-from headway.vehicle import (
-    NUM_VEHICLE_CONTROLS,
-    NUM_VEHICLE_STATES,
-    VehicleControlIndex,
-    VehicleState,
-    inverse_accel,
-    step_vehicles,
-    vehicle_params,
-)
+DOCUMENT = Path(__file__).resolve().parents[1] / "docs" / "fidelity.md"
 
-DT = 0.05  # [s] the tick of the suites
-STEADY_GOAL = 0.10  # of the recorded value
-DELAY_GOAL = 0.1  # [s]
+HEAD = """# Fidelity: our vehicles beside recordings of the real CARLA's
 
+Written by `make fidelity`; do not edit. Each row repeats an experiment that somebody made on a
+real CARLA server, on `headway.vehicle` in ticks of 0.05 s (0.01 s where the recording was that
+fine). The goals are 10 % in steady rows and 0.1 s in delays; a row that misses its goal says
+*off*, and why stands below the table.
+"""
 
-@dataclass(frozen=True)
-class Row:
-    """One line of the table.
+MODEL = """## The model
 
-    Attributes:
-        vehicle: short name.
-        source: key into the recordings' sources.
-        what: the experiment in words.
-        unit: of both figures.
-        recorded: on the real server.
-        ours: on the kernel.
-        kind: `steady` or `delay`, which goal it is held against; `regime` against none.
-    """
+The structure is that of PhysX's drive model, which CARLA's vehicles run on: an engine with
+inertia and speed-proportional damping that falls with throttle (so engine braking grows with
+speed, and a constant throttle has its own steady speed), a viscous clutch that slides above a
+limit, gears that leave the engine free while they change, brakes as dry friction, a single
+track with saturating tyres (the brush model; friction circle), rolling without slip at walking
+pace. A vehicle's facts (mass, torque curve, gears, damping, clutch, wheels, steering curve,
+wheelbase, centre of mass) are those that `get_physics_control` gave in 0.9.12
+(headway/data/vehicles.json, {facts}). Fitted are these, and all vehicles share them:
 
-    vehicle: str
-    source: str
-    what: str
-    unit: str
-    recorded: float
-    ours: float
-    kind: str = "steady"
+| what | value |
+| --- | --- |
+{fitted}
 
-    @property
-    def error(self) -> float:
-        """Relative for steady rows, in seconds for delays."""
-        if self.kind == "delay":
-            return self.ours - self.recorded
-        return (self.ours - self.recorded) / abs(self.recorded) * math.copysign(1, self.recorded)
+and, of vehicles that were recorded, `identified` factors in vehicles.json:
+{identified}. They
+are needed because the servers of the recordings are younger than the facts: at half throttle
+the Model 3's launch, its steady speeds and its engine braking agree with one torque factor and
+one ratio, and the MKZ's nine speeds with one torque factor. A vehicle that nobody recorded gets
+the factor {torque:g}, which is what the Patrol's recording asks for and near the geometric mean
+of the three.
+"""
 
-    @property
-    def reached(self) -> bool:
-        """Whether the row is within its goal."""
-        return abs(self.error) <= (DELAY_GOAL if self.kind == "delay" else STEADY_GOAL) + 1e-9
+WHY = """## Where the goals are missed, and why
 
+- **The launch and the first seconds at full throttle of 0.9.13** (tr300). Its Model 3 starts
+  after 0.43 s and without the push of an engine that revved in neutral; on 0.9.16 the same car
+  starts after 0.75 to 0.85 s and gains 1.4 m/s in its first 0.1 s. Both cannot hold; 0.9.16
+  rules. Its full brake, -9.9 to -10.5 against -7.0 to -7.6 on 0.9.16, is the same kind of
+  difference.
+- **Speed 1.1 s after half throttle.** The push when the clutch closes is weaker than recorded;
+  a stronger one would take the 0.9.13 rows further off.
+- **Brake 0.05 and 0.5 at 2 to 4 m/s** (driving). That recording's two figures are closer
+  together (-1.8, -2.3) than those of the pulses at the same speeds on the same version
+  (scripts: 3.2 m/s2 between brake 0 and 1); the pulses were kept.
+- **Stops with brake 0.5 from 12.1 m/s.** The recorded stops end with a much harder deceleration
+  than they begin with (time and distance of each stop say so), as does the regime below; ours
+  ends softer.
+- **Steer 0.05 at 5 m/s.** 0.41 is above what wheel angle and wheelbase give at that speed
+  (0.38); the same recording's 0.36 at steer 0.35 is below.
+- **Full brake of the MKZ at 14 and 18 m/s.** Its engine braking depends on the gear that it is
+  in, which the published map averages over.
+- **MKZ, half throttle after 4 s.** In our shift from first to second gear, where the published
+  map is smooth.
+- **Patrol, 2.3 to 4.4 m/s and 7.4 to 10.2 m/s.** Over the whole run the mean is right; the
+  recorded car is stronger in first gear and weaker in second than 0.9.12's torque curve makes
+  it.
 
-class Bench:
-    """One vehicle on the flat, driven tick by tick through the kernel."""
+**Unexplained and not modelled: the regime of -27 m/s2.** On 0.9.16 at 20 Hz a full brake begun
+above 5.2 m/s and below 7 m/s gave about -27 m/s2 after three ticks (driving), and the MKZ's
+published map has -15 to -23 between 1 and 6 m/s. That is what a locked wheel would give with
+CARLA's tyre friction of 3.5 (0.8 of 34 m/s2), and a brake torque of 1500 Nm can stop a wheel's
+spin within one physics step of 0.01 s below about 4 m/s; but a brake begun at 3 to 4 m/s gives
+-4.0 to -4.6. We brake with the calibrated figures at every speed.
 
-    def __init__(self, vehicle: str, dt: float = DT) -> None:
-        self.params = vehicle_params(vehicle)[None]
-        self.state = np.zeros((1, NUM_VEHICLE_STATES))
-        self.control = np.zeros((1, NUM_VEHICLE_CONTROLS))
-        self.grade = np.zeros((1, 2))
-        self.active = np.ones(1, dtype=bool)
-        self.dt = dt
+## Assumptions that no recording checks
 
-    def tick(self, throttle: float = 0.0, brake: float = 0.0, steer: float = 0.0) -> float:
-        """Advance by one tick; returns the speed [m/s]."""
-        self.control[0, VehicleControlIndex.THROTTLE] = throttle
-        self.control[0, VehicleControlIndex.BRAKE] = brake
-        self.control[0, VehicleControlIndex.STEER] = steer
-        step_vehicles(self.state, self.control, self.params, self.grade, self.active, self.dt)
-        return self.speed
-
-    @property
-    def speed(self) -> float:
-        """Forward speed [m/s]."""
-        return float(self.state[0, VehicleState.VX])
-
-    @property
-    def yaw_rate(self) -> float:
-        """[rad/s]."""
-        return float(self.state[0, VehicleState.YAW_RATE])
-
-    def reach(self, speed: float, hold: float = 2.0, steer: float = 0.0) -> None:
-        """Drive to `speed` [m/s] and hold it for a while, pedals by the inverse map."""
-        held, integral = 0.0, 0.0
-        for _ in range(int(120.0 / self.dt)):
-            error = speed - self.speed
-            integral = min(max(integral + 0.5 * error * self.dt, -2.0), 2.0)
-            throttle, brake = inverse_accel(
-                self.params, np.array([self.speed]), np.array([1.5 * error + integral])
-            )
-            self.tick(float(throttle[0]), float(brake[0]), steer)
-            held = held + self.dt if abs(error) < 0.1 else 0.0
-            if held >= hold:
-                return
-        raise RuntimeError(f"Bench.reach: {speed} m/s not held after 120 s, at {self.speed:.2f}")
+- Full brake alone is held between {low:g} and {high:g} m/s2: the nominal torques would give a
+  fire engine 0.5 and a bicycle 90. Reverse gears use PhysX's default ratio, at most that of
+  first gear.
+- The gearbox falls into neutral when the car stands with closed throttle, so every launch has
+  the delay of the first one; until its gear is in, a car at rest is held on slopes.
+- The actor's origin is midway between the axles (the MKZ's identification says 1.418 of 2.86
+  m).
+- Without facts of their own: {similar}.
+"""
 
 
-def recordings() -> dict[str, Any]:
-    """The recorded figures, with their sources."""
-    text = resources.files("headway.data").joinpath("recordings.json").read_text(encoding="utf-8")
-    return json.loads(text)
-
-
-def _short(vehicle: str) -> str:
-    return vehicle.removeprefix("vehicle.")
-
-
-def launch_rows(data: dict[str, Any]) -> list[Row]:
-    """From throttle on to first motion."""
-    rows = []
-    for record in data["launch_delay"]:
-        bench = Bench(record["vehicle"], dt=0.01)
-        bench_time = 0.0
-        while bench.speed < 0.01 and bench_time < 5.0:
-            bench.tick(throttle=record["throttle"])
-            bench_time += bench.dt
-        what = f"launch, throttle {record['throttle']:g}: first motion after"
-        rows.append(
-            Row(_short(record["vehicle"]), record["source"], what, "s", record["delay"],
-                bench_time - bench.dt, "delay")
-        )  # fmt: skip
-    return rows
-
-
-def throttle_rows(data: dict[str, Any]) -> list[Row]:
-    """Speeds after a throttle step, accelerations and steady speeds by throttle."""
-    rows = []
-    for record in data["throttle_step"]:
-        times, speeds = _run_throttle(record["vehicle"], record["throttle"], 25.0)
-        for t, recorded in zip(record["time"], record["speed"], strict=True):
-            what = f"throttle {record['throttle']:g} from rest: speed {t:g} s after the command"
-            rows.append(
-                Row(_short(record["vehicle"]), record["source"], what, "m/s", recorded,
-                    float(np.interp(t, times, speeds)))
-            )  # fmt: skip
-    for record in data["full_throttle"]:
-        name, source = _short(record["vehicle"]), record["source"]
-        times, speeds = _run_throttle(record["vehicle"], record["throttle"], 25.0)
-        for (low, high), recorded in zip(record["bands"], record["accel"], strict=True):
-            took = np.interp(high, speeds, times) - np.interp(low, speeds, times)
-            what = f"full throttle: acceleration at {low} to {high} m/s"
-            rows.append(Row(name, source, what, "m/s2", recorded, float((high - low) / took)))
-        start = np.interp(0.01, speeds, times)
-        for speed, recorded in record["motion_to_speed"]:
-            what = f"full throttle: from first motion to {speed:g} m/s"
-            took = float(np.interp(speed, speeds, times) - start)
-            rows.append(Row(name, source, what, "s", recorded, took))
-    for record in data["steady_speed"]:
-        for throttle, recorded in zip(record["throttle"], record["speed"], strict=True):
-            _, speeds = _run_throttle(record["vehicle"], throttle, 60.0)
-            what = f"steady speed at throttle {throttle:g}"
-            rows.append(
-                Row(_short(record["vehicle"]), record["source"], what, "m/s", recorded, speeds[-1])
-            )
-    for record in data["throttle_accel"]:
-        times, speeds = _run_throttle(record["vehicle"], record["throttle"], 10.0)
-        low, high = record["speed"] - 0.3, record["speed"] + 0.3
-        took = float(np.interp(high, speeds, times) - np.interp(low, speeds, times))
-        what = f"throttle {record['throttle']:g}: acceleration at {record['speed']:g} m/s"
-        rows.append(
-            Row(_short(record["vehicle"]), record["source"], what, "m/s2", record["accel"],
-                (high - low) / took)
-        )  # fmt: skip
-    return rows
-
-
-def _run_throttle(vehicle: str, throttle: float, seconds: float) -> tuple[Array, Array]:
-    bench = Bench(vehicle)
-    speeds = [0.0] + [bench.tick(throttle=throttle) for _ in range(round(seconds / DT))]
-    # Speeds rise but for a tick or two in a shift; interpolation over them wants order.
-    return np.arange(len(speeds)) * DT, np.maximum.accumulate(speeds)
-
-
-def brake_rows(data: dict[str, Any]) -> list[Row]:
-    """Pulses of partial brake, whole stops, and braking through a band of speeds."""
-    rows = []
-    for record in data["brake_pulse"]:
-        name, source = _short(record["vehicle"]), record["source"]
-        for start, recorded_row in zip(record["from_speed"], record["accel"], strict=True):
-            for brake, recorded in zip(record["brake"], recorded_row, strict=True):
-                if recorded is None:
-                    continue
-                bench = Bench(record["vehicle"], dt=0.01)
-                bench.reach(start)
-                accels, speeds, low_passed = [], [], 0.0
-                for _ in range(round(record["pulse"] / bench.dt)):
-                    bench.tick(brake=brake)
-                    low_passed += 0.35 * (float(bench.state[0, VehicleState.AX]) - low_passed)
-                    accels.append(low_passed)
-                    speeds.append(bench.speed)
-                last = round(record["window"] / bench.dt)
-                what = f"brake {brake:g}, from {start:g} m/s: mean 1.25 to 2 s after"
-                rows.append(
-                    Row(name, source, what, "m/s2", recorded, float(np.mean(accels[-last:])))
-                )
-    for record in data["brake_stop"]:
-        for brake, recorded_row in zip(record["brake"], record["accel"], strict=True):
-            for start, recorded in zip(record["from_speed"], recorded_row, strict=True):
-                bench = Bench(record["vehicle"])
-                bench.reach(start)
-                v0, x0 = bench.speed, float(bench.state[0, VehicleState.X])
-                while bench.tick(brake=brake) > 0.5:
-                    pass
-                distance = float(bench.state[0, VehicleState.X]) - x0
-                what = f"brake {brake:g}, from {start:g} m/s: mean over the stop, v0^2 / 2d"
-                rows.append(
-                    Row(_short(record["vehicle"]), record["source"], what, "m/s2", recorded,
-                        -v0 * v0 / (2.0 * distance))
-                )  # fmt: skip
-    rows += _brake_band_rows(data["brake_hold"])
-    return rows
-
-
-def _brake_band_rows(records: list[dict[str, Any]]) -> list[Row]:
-    rows = []
-    for record in records:
-        low, high = record["speeds"]
-        bench = Bench(record["vehicle"], dt=0.01)
-        bench.reach(high + (3.0 if high > 10.0 else 0.0))
-        times, speeds = [], []
-        while bench.speed > 0.9 * low:
-            times.append(len(times) * bench.dt)
-            speeds.append(bench.tick(brake=record["brake"]))
-        t = np.interp([-high + 0.1, -low], [-v for v in speeds], times)
-        recorded = float(np.mean(record["accel"]))
-        what = f"brake {record['brake']:g} from {high:g} to {low:g} m/s: mean"
-        rows.append(
-            Row(_short(record["vehicle"]), record["source"], what, "m/s2", recorded,
-                -(high - 0.1 - low) / float(t[1] - t[0]))
-        )  # fmt: skip
-    return rows
-
-
-def steer_rows(data: dict[str, Any]) -> list[Row]:
-    """Yaw rate by steer and speed, and its lag."""
-    rows = []
-    for record in data["yaw_gain"]:
-        gain = _yaw_gain(record["vehicle"], record["speed"], record["steer"])
-        what = f"yaw rate / (speed x steer) at {record['speed']:g} m/s, steer {record['steer']:g}"
-        rows.append(
-            Row(_short(record["vehicle"]), record["source"], what, "1/m", record["gain"], gain)
-        )
-    fit = data["identified"]["steer"]
-    for steer in (0.1, 0.3, 0.5):
-        angle = math.tan(fit["gain"] * steer) * fit["rear"] / (fit["front"] + fit["rear"])
-        recorded = math.sin(math.atan(angle)) / fit["rear"] / steer
-        vehicle = data["identified"]["vehicle"]
-        what = f"yaw rate / (speed x steer) at 6 m/s, steer {steer:g}"
-        gain = _yaw_gain(vehicle, 6.0, steer)
-        rows.append(Row(_short(vehicle), data["identified"]["source"], what, "1/m", recorded, gain))
-    return rows + _steer_step_rows(data["steer_step"])
-
-
-def _yaw_gain(vehicle: str, speed: float, steer: float) -> float:
-    bench = Bench(vehicle)
-    bench.reach(speed, steer=steer)
-    return bench.yaw_rate / (bench.speed * steer)
-
-
-def _steer_step_rows(record: dict[str, Any]) -> list[Row]:
-    rates = np.radians(record["yaw_rate_dps"])
-    paired = 0.5 * (rates[1:] + rates[:-1])
-    speed = float(np.mean(record["speed_kmh"])) / 3.6
-    bench = Bench(record["vehicle"])
-    bench.reach(speed)
-    ours = []
-    for _ in rates:
-        bench.tick(
-            *(float(p[0]) for p in inverse_accel(
-                bench.params, np.array([bench.speed]), np.array([speed - bench.speed]))),
-            steer=record["steer"],
-        )  # fmt: skip
-        ours.append(bench.yaw_rate)
-    our_pairs = 0.5 * (np.array(ours[1:]) + np.array(ours[:-1]))
-    name, source = _short(record["vehicle"]), record["source"]
-    label = f"steer step {record['steer']:g} at {speed:.1f} m/s"
-    end = float(np.mean(paired[-20:]))
-    our_end = float(np.mean(our_pairs[-20:]))
-    rows = [Row(name, source, f"{label}: settled yaw rate", "rad/s", end, our_end)]
-    times = np.array(record["time"][1:])
-    for share in (0.632, 0.9):
-        # Both curves rise; the recording's first pair is already above half.
-        recorded = float(np.interp(share, np.r_[0.0, paired / end], np.r_[-DT, times]))
-        mine = float(np.interp(share, np.r_[0.0, our_pairs / our_end], np.r_[-DT, times]))
-        what = f"{label}: {share:.0%} of it after"
-        rows.append(Row(name, source, what, "s", recorded + DT, mine + DT, "delay"))
-    return rows
-
-
-def identified_rows(data: dict[str, Any]) -> list[Row]:
-    """The suites' ego against its published identification, and the Patrol's throttle step."""
-    fit, rows = data["identified"], []
-    name = _short(fit["vehicle"])
-    for throttle in (0.5, 0.75, 1.0):
-        v, published = 1.0 * 3.6, []  # from walking pace: the identification has no launch delay
-        while len(published) < 200:
-            published.append(v / 3.6)
-            v = _published_throttle(fit["throttle_kmh"], v, throttle)
-        times, speeds = _run_throttle(fit["vehicle"], throttle, 12.0)
-        start = float(np.interp(1.0, speeds, times))
-        for after in (2.0, 4.0, 8.0):
-            what = f"throttle {throttle:g}: speed {after:g} s after 1 m/s"
-            ours = float(np.interp(start + after, times, speeds))
-            recorded = published[round(after / fit["dt"])]
-            rows.append(Row(name, fit["source"], what, "m/s", recorded, ours))
-    for speed in (10.0, 14.0, 18.0):
-        bench = Bench(fit["vehicle"])
-        bench.reach(speed + 2.0)
-        while bench.tick(brake=1.0) > speed + 0.5:
-            pass
-        v = bench.speed
-        ours = (bench.tick(brake=1.0) - v) / DT
-        kmh = v * 3.6
-        after = sum(c * kmh ** (i + 1) for i, c in enumerate(fit["brake_kmh"]))
-        what = f"full brake, acceleration at {speed:g} m/s"
-        rows.append(Row(name, fit["source"], what, "m/s2", (after - kmh) / 3.6 / DT, ours))
-    return rows + _patrol_rows(data["patrol_step"])
-
-
-def _published_throttle(c: list[float], v: float, u: float) -> float:
-    return (
-        c[0] * v + c[1] * v * v + c[2] * u + c[3] * u * u
-        + c[4] * v * u + c[5] * v * u * u + c[6] * v * v * u + c[7] * v * v * u * u
-    )  # fmt: skip
-
-
-def _patrol_rows(record: dict[str, Any]) -> list[Row]:
-    times, speeds = np.array(record["time"]), np.array(record["speed_kmh"]) / 3.6
-    our_times, our_speeds = _run_throttle(record["vehicle"], record["throttle"], 15.0)
-    rows = []
-    name, source = _short(record["vehicle"]), record["source"]
-    for low, high in ((2.3, 4.4), (2.3, 9.8), (7.4, 10.2)):
-        late = times > 3.5
-        took = np.interp([low, high], np.maximum.accumulate(speeds[late]), times[late])
-        mine = np.interp([low, high], our_speeds, our_times)
-        what = f"throttle {record['throttle']:g}: mean acceleration from {low:g} to {high:g} m/s"
-        rows.append(
-            Row(name, source, what, "m/s2", float((high - low) / (took[1] - took[0])),
-                float((high - low) / (mine[1] - mine[0])))
-        )  # fmt: skip
-    return rows
-
-
-EXPERIMENTS: tuple[Callable[[dict[str, Any]], list[Row]], ...] = (
-    launch_rows,
-    throttle_rows,
-    brake_rows,
-    steer_rows,
-    identified_rows,
-)
-
-
-def all_rows() -> list[Row]:
-    """Run every experiment."""
-    data = recordings()
-    return [row for experiment in EXPERIMENTS for row in experiment(data)]
-
-
-def table(rows: list[Row]) -> str:
+def table(rows: Sequence[Row]) -> str:
     """The rows as a Markdown table."""
     lines = [
         "| vehicle | source | experiment | unit | recorded | ours | error | |",
@@ -387,9 +106,64 @@ def table(rows: list[Row]) -> str:
     return "\n".join(lines)
 
 
+def summary(rows: Sequence[Row]) -> str:
+    """One line: how many rows of each kind are within their goal."""
+    parts = []
+    for kind, name in (("steady", "steady rows within 10 %"), ("delay", "delays within 0.1 s")):
+        of_kind = [row for row in rows if row.kind == kind]
+        parts.append(f"{sum(row.reached for row in of_kind)} of {len(of_kind)} {name}")
+    return ", ".join(parts) + "."
+
+
+def sources() -> str:
+    """Where the recorded figures come from, as a Markdown table."""
+    lines = ["| source | where | licence | CARLA |", "| --- | --- | --- | --- |"]
+    for name, source in recordings()["sources"].items():
+        lines.append(f"| {name} | {source['where']} | {source['licence']} | {source['version']} |")
+    return "\n".join(lines)
+
+
+def _model() -> str:
+    facts = vehicle_facts()
+    fitted = "\n".join(
+        f"| {name.lower().replace('_', ' ')} | {value:g} |"
+        for name, value in vars(fit).items()
+        if name.isupper()
+    )
+    identified = "; ".join(
+        f"{type_id.removeprefix('vehicle.')} "
+        + ", ".join(f"{key.replace('_', ' ')} {value:g}" for key, value in factors.items())
+        for type_id, factors in facts["identified"].items()
+        if type_id != "note"
+    )
+    return MODEL.format(
+        facts=facts["licence"], fitted=fitted, identified=identified, torque=fit.TORQUE_SCALE
+    )
+
+
+def _why() -> str:
+    similar = ";\n  ".join(
+        f"{a.removeprefix('vehicle.')} moves like {b.removeprefix('vehicle.')}"
+        for a, b in vehicle_facts()["similar"].items()
+    )
+    return WHY.format(low=fit.MIN_BRAKE, high=fit.MAX_BRAKE, similar=similar)
+
+
+def document(rows: Sequence[Row]) -> str:
+    """The whole of docs/fidelity.md."""
+    parts = [HEAD, "## The table\n", summary(rows) + "\n", table(rows) + "\n"]
+    parts += [_why(), _model(), "## Sources\n", sources() + "\n"]
+    return "\n".join(parts)
+
+
 def main() -> None:
     """Print the table and write docs/fidelity.md."""
-    print(table(all_rows()))
+    rows = all_rows()
+    print(table(rows))
+    print(summary(rows))
+    if DOCUMENT.parent.is_dir():
+        DOCUMENT.write_text(document(rows), encoding="utf-8")
+        print(f"written: docs/{DOCUMENT.name}")
 
 
 if __name__ == "__main__":

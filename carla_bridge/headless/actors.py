@@ -61,7 +61,8 @@ class Columns(NamedTuple):
         twist: [rad/s] the same about the vertical.
         wish: (n, 4) walkers: direction x, y, z and speed [m/s].
         jump: uint8 of the walker's control.
-        friction_scale: tyre friction relative to the vehicle's own (friction triggers).
+        friction: of a vehicle's own tyres; of a friction trigger what it sets.
+        floats: gravity off.
         speed_limit: [km/h].
         at_light: int64 row of the light whose trigger volume holds the vehicle, -1 for none.
         light: (n, 6) green, yellow, red, elapsed [s], frozen, state of traffic lights.
@@ -93,7 +94,8 @@ class Columns(NamedTuple):
     twist: Array
     wish: Array
     jump: Array
-    friction_scale: Array
+    friction: Array
+    floats: Array
     speed_limit: Array
     at_light: Array
     light: Array
@@ -108,10 +110,10 @@ _SPEC: dict[str, tuple[tuple[int, ...], Any]] = {
     "control": ((NUM_VEHICLE_CONTROLS,), float), "params": ((NUM_VEHICLE_PARAMS,), float),
     "grade": ((2,), float), "active": ((), np.bool_), "held": ((3,), float),
     "skid": ((3,), float), "push": ((3,), float), "twist": ((), float), "wish": ((4,), float), "jump": ((), np.uint8),
-    "friction_scale": ((), float),
+    "friction": ((), float), "floats": ((), np.bool_),
     "speed_limit": ((), float), "at_light": ((), np.int64), "light": ((6,), float),
 }  # fmt: skip
-_FILL = {"parent": -1, "at_light": -1, "held": math.nan, "friction_scale": 1.0}
+_FILL = {"parent": -1, "at_light": -1, "held": math.nan}
 
 
 @dataclass
@@ -129,6 +131,8 @@ class Actor:
         light_state: bits of `carla.VehicleLightState`.
         doors: which doors stand open.
         autopilot: the flag that clients set; the traffic manager does the driving.
+        dead: a walker that was run over.
+        ackermann: gains of the Ackermann controller that were set.
         physics: what `get_physics_control` answers once it was changed.
     """
 
@@ -143,6 +147,7 @@ class Actor:
     doors: set[int] = field(default_factory=set)
     autopilot: bool = False
     dead: bool = False
+    ackermann: list[float] | None = None
     physics: Any = None
 
 

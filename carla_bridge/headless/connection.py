@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import msgpack
 
+from carla_bridge.headless.actor_commands import SpawnError
 from carla_bridge.headless.arguments import BadArgument
 from carla_bridge.headless.rpc import NOTIFY, REQUEST, Answer, Call, RpcError, pack_answer
 from carla_bridge.headless.rpc import pack_error as _pack_error
@@ -120,7 +121,7 @@ class Connection(asyncio.Protocol):
                 entry.handler(server, Call(self, message_id or 0, entry), *arguments)
                 return
             data = pack_answer(message_id or 0, entry.answer, entry.handler(server, *arguments))
-        except (RpcError, BadArgument, KeyError, ValueError) as error:
+        except (RpcError, SpawnError, BadArgument, KeyError, ValueError) as error:
             data = _pack_error(message_id or 0, entry.answer, _words(error))
         except Exception as error:  # a bug of ours must not silence the client
             traceback.print_exc(file=sys.stderr)

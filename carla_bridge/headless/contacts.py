@@ -34,6 +34,17 @@ _VX = int(VehicleState.VX)
 _X, _Y = int(VehicleState.X), int(VehicleState.Y)
 
 
+class Moving(NamedTuple):
+    """The columns that a blow reads and changes: handing on a few arrays is cheap, all are not."""
+
+    kind: Array
+    pose: Array
+    velocity: Array
+    spin: Array
+    state: Array
+    skid: Array
+
+
 class ContactScratch(NamedTuple):
     """Work space of `resolve_contacts`, for up to n bodies.
 
@@ -60,32 +71,28 @@ def contact_scratch(n: int) -> ContactScratch:
 
 
 @njit(cache=True)
-def _inverse_mass(c: Columns, i: int) -> float:
-    return 1.0 / c.mass[i] if c.simulate[i] and c.mass[i] > 0.0 else 0.0
-
-
-@njit(cache=True)
-def is_body(c: Columns, i: int) -> bool:
+def is_body(
+    kinds: Array, collides: Array, parent: Array, extent: Array, i: int
+) -> bool:
     """Whether row `i` takes part in contacts."""
-    kind = c.kind[i]
+    kind = kinds[i]
     solid = kind == _VEHICLE or kind == _WALKER or kind == _PROP
-    return solid and c.collides[i] and c.parent[i] < 0 and c.extent[i, 0] > 0.0
+    return solid and collides[i] and parent[i] < 0 and extent[i, 0] > 0.0
 
 
 @njit(cache=True)
-def _fill_box(c: Columns, b: Array, i: int) -> None:
-    cos, sin = math.cos(c.pose[i, 5]), math.sin(c.pose[i, 5])
-    off_x = cos * c.center[i, 0] - sin * c.center[i, 1]
-    off_y = sin * c.center[i, 0] + cos * c.center[i, 1]
-    b[i, 0], b[i, 1] = c.previous[i, 0] + off_x, c.previous[i, 1] + off_y
-    b[i, 2], b[i, 3] = c.pose[i, 0] + off_x, c.pose[i, 1] + off_y
-    b[i, 4], b[i, 5], b[i, 6], b[i, 7] = c.extent[i, 0], c.extent[i, 1], cos, sin
-    b[i, 8] = _inverse_mass(c, i)
-    b[i, 9] = 1.0 / c.inertia[i] if b[i, 8] > 0.0 and c.inertia[i] > 0.0 else 0.0
-    rx = abs(cos) * b[i, 4] + abs(sin) * b[i, 5]
-    ry = abs(sin) * b[i, 4] + abs(cos) * b[i, 5]
-    b[i, 10], b[i, 11] = min(b[i, 0], b[i, 2]) - rx, max(b[i, 0], b[i, 2]) + rx
-    b[i, 12], b[i, 13] = min(b[i, 1], b[i, 3]) - ry, max(b[i, 1], b[i, 3]) + ry
+def _fill_box(pose: Array, previous: Array, center: Array, extent: Array, b: Array) -> None:
+    """Fill one row of `ContactScratch.box` but for its masses from one row of each."""
+    cos, sin = math.cos(pose[5]), math.sin(pose[5])
+    off_x = cos * center[0] - sin * center[1]
+    off_y = sin * center[0] + cos * center[1]
+    b[0], b[1] = previous[0] + off_x, previous[1] + off_y
+    b[2], b[3] = pose[0] + off_x, pose[1] + off_y
+    b[4], b[5], b[6], b[7] = extent[0], extent[1], cos, sin
+    rx = abs(cos) * b[4] + abs(sin) * b[5]
+    ry = abs(sin) * b[4] + abs(cos) * b[5]
+    b[10], b[11] = min(b[0], b[2]) - rx, max(b[0], b[2]) + rx
+    b[12], b[13] = min(b[1], b[3]) - ry, max(b[1], b[3]) + ry
 
 
 @njit(cache=True)
@@ -93,9 +100,15 @@ def _find_pairs(c: Columns, w: ContactScratch) -> int:
     """Rows whose swept bounds overlap, in the order of the sweep; returns how many pairs."""
     b, order, m = w.box, w.order, 0
     for i in range(c.id.shape[0]):
-        if not is_body(c, i):
+        kind = c.kind[i]
+        if kind < _VEHICLE or kind > _PROP:  # most rows of an empty town are lights and signs
             continue
-        _fill_box(c, b, i)
+        if not is_body(c.kind, c.collides, c.parent, c.extent, i):
+            continue
+        _fill_box(c.pose[i], c.previous[i], c.center[i], c.extent[i], b[i])
+        light = c.simulate[i] and c.mass[i] > 0.0
+        b[i, 8] = 1.0 / c.mass[i] if light else 0.0
+        b[i, 9] = 1.0 / c.inertia[i] if light and c.inertia[i] > 0.0 else 0.0
         k = m
         while k > 0 and b[order[k - 1], 10] > b[i, 10]:
             order[k] = order[k - 1]
@@ -209,7 +222,9 @@ def contact_point(b: Array, i: int, j: int, nx: float, ny: float):
 
 
 @njit(cache=True)
-def _kick(c: Columns, b: Array, i: int, jx: float, jy: float, px: float, py: float) -> None:
+def _kick(
+    c: Moving, b: Array, i: int, jx: float, jy: float, px: float, py: float
+) -> None:
     """Give row `i` the impulse (jx, jy) at (px, py)."""
     turn = ((px - b[i, 2]) * jy - (py - b[i, 3]) * jx) * b[i, 9]
     rx, ry = b[i, 2] - c.pose[i, 0], b[i, 3] - c.pose[i, 1]
@@ -228,13 +243,13 @@ def _kick(c: Columns, b: Array, i: int, jx: float, jy: float, px: float, py: flo
 
 
 @njit(cache=True)
-def _point_velocity(c: Columns, i: int, px: float, py: float):
+def _point_velocity(c: Moving, i: int, px: float, py: float):
     rx, ry = px - c.pose[i, 0], py - c.pose[i, 1]
     return c.velocity[i, 0] - c.spin[i, 2] * ry, c.velocity[i, 1] + c.spin[i, 2] * rx
 
 
 @njit(cache=True)
-def _shift(c: Columns, b: Array, i: int, x: float, y: float) -> None:
+def _shift(c: Moving, b: Array, i: int, x: float, y: float) -> None:
     c.pose[i, 0] += x
     c.pose[i, 1] += y
     b[i, 2] += x
@@ -244,7 +259,7 @@ def _shift(c: Columns, b: Array, i: int, x: float, y: float) -> None:
 
 
 @njit(cache=True)
-def _blow(c: Columns, b: Array, i: int, j: int, nx: float, ny: float, total: Array) -> None:
+def _blow(c: Moving, b: Array, i: int, j: int, nx: float, ny: float, total: Array) -> None:
     """Exchange momentum where the pair closes in on itself; adds what j received to `total`."""
     px, py = contact_point(b, i, j, nx, ny)
     ax, ay = _point_velocity(c, i, px, py)
@@ -274,11 +289,10 @@ def _blow(c: Columns, b: Array, i: int, j: int, nx: float, ny: float, total: Arr
 
 
 @njit(cache=True)
-def _part(c: Columns, b: Array, i: int, j: int, total: Array) -> bool:
-    """Push one pair apart and exchange momentum; whether it touched."""
-    depth, nx, ny = first_touch(b, i, j)
-    if depth <= 0.0:
-        return False
+def _part(
+    c: Moving, b: Array, i: int, j: int, depth: float, nx: float, ny: float, total: Array
+) -> None:
+    """Push one pair apart and exchange momentum."""
     mass_i, mass_j = b[i, 8], b[j, 8]
     turn_i, turn_j = b[i, 9], b[j, 9]
     walker_i, walker_j = c.kind[i] == _WALKER, c.kind[j] == _WALKER
@@ -298,7 +312,6 @@ def _part(c: Columns, b: Array, i: int, j: int, total: Array) -> bool:
         _shift(c, b, j, nx * depth * share_j / shares, ny * depth * share_j / shares)
         _blow(c, b, i, j, nx, ny, total)
     b[i, 8], b[j, 8], b[i, 9], b[j, 9] = mass_i, mass_j, turn_i, turn_j
-    return True
 
 
 @njit(cache=True)
@@ -313,11 +326,15 @@ def resolve_contacts(c: Columns, w: ContactScratch) -> int:
         how many rows of `pairs` were looked at; those that exchanged momentum have an impulse.
     """
     count = _find_pairs(c, w)
+    moving = Moving(c.kind, c.pose, c.velocity, c.spin, c.state, c.skid)
     for _ in range(PASSES):
         touched = False
         for k in range(count):
             i, j = w.pairs[k, 0], w.pairs[k, 1]
-            touched |= _part(c, w.box, i, j, w.impulse[k])
+            depth, nx, ny = first_touch(w.box, i, j)
+            if depth > 0.0:
+                _part(moving, w.box, i, j, depth, nx, ny, w.impulse[k])
+                touched = True
         if not touched:
             break
     return count
@@ -325,7 +342,14 @@ def resolve_contacts(c: Columns, w: ContactScratch) -> int:
 
 @njit(cache=True)
 def overlaps_any(
-    c: Columns, x: float, y: float, z: float, yaw: float, center: Array, extent: Array
+    c: Columns,
+    x: float,
+    y: float,
+    z: float,
+    yaw: float,
+    center: Array,
+    extent: Array,
+    pass_props: bool,
 ) -> int:
     """The first row whose box overlaps one at the given pose, -1 for none.
 
@@ -333,10 +357,11 @@ def overlaps_any(
         c: the table.
         x, y, z, yaw: pose of the actor to be [m], [rad], our frame.
         center, extent: (3,) its box in its own frame [m].
+        pass_props: props do not count.
     """
     b = np.zeros((2, 14))
     for i in range(c.id.shape[0]):
-        if not is_body(c, i):
+        if not is_body(c.kind, c.collides, c.parent, c.extent, i) or (pass_props and c.kind[i] == _PROP):
             continue
         if abs(z + center[2] - c.pose[i, 2] - c.center[i, 2]) > extent[2] + c.extent[i, 2]:
             continue

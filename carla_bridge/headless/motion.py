@@ -8,6 +8,7 @@ blow, constant velocity mode.
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 from numba import njit
 
@@ -16,7 +17,7 @@ from carla_bridge.headless.blueprints import ActorKind
 from carla_bridge.headless.walkers import step_walker
 from headway.road.ground import GroundArrays, ground_height
 from headway.types import Array
-from headway.vehicle import VehicleState, step_vehicles
+from headway.vehicle import VehicleParam, VehicleState, step_vehicles
 
 GRAVITY = 9.81  # [m/s^2]
 SLIDE = 0.8 * GRAVITY  # [m/s^2] by which a skidding body slows
@@ -24,119 +25,154 @@ SPIN_DOWN = 6.0  # [rad/s^2] by which a spinning body slows
 LIFT = 0.15  # [m] above the ground beyond which a body falls; below it the suspension follows
 
 _VEHICLE, _WALKER = int(ActorKind.VEHICLE), int(ActorKind.WALKER)
-_PROP, _SENSOR = int(ActorKind.PROP), int(ActorKind.SENSOR)
+_PROP, _TRIGGER = int(ActorKind.PROP), int(ActorKind.TRIGGER)
+_FRICTION = int(VehicleParam.FRICTION)
 _X, _Y, _YAW = int(VehicleState.X), int(VehicleState.Y), int(VehicleState.YAW)
 _VX, _VY, _RATE = int(VehicleState.VX), int(VehicleState.VY), int(VehicleState.YAW_RATE)
 
 
+class Body(NamedTuple):
+    """The columns that free motion changes: handing on a few arrays is cheap, all are not."""
+
+    pose: Array
+    velocity: Array
+    spin: Array
+    state: Array
+    skid: Array
+    held: Array
+    grade: Array
+    active: Array
+    floats: Array
+
+
 @njit(cache=True)
-def slow_skid(c: Columns, i: int, dt: float) -> None:
-    """Let friction take from the skid of row `i`."""
-    speed = math.hypot(c.skid[i, 0], c.skid[i, 1])
+def slow_skid(skid: Array, dt: float) -> None:
+    """Let friction take from a skid: velocity x, y [m/s] and yaw rate [rad/s]."""
+    speed = math.hypot(skid[0], skid[1])
     keep = max(0.0, 1.0 - SLIDE * dt / speed) if speed > 0.0 else 0.0
-    c.skid[i, 0] *= keep
-    c.skid[i, 1] *= keep
-    rate = c.skid[i, 2]
-    c.skid[i, 2] = math.copysign(max(0.0, abs(rate) - SPIN_DOWN * dt), rate)
+    skid[0] *= keep
+    skid[1] *= keep
+    skid[2] = math.copysign(max(0.0, abs(skid[2]) - SPIN_DOWN * dt), skid[2])
 
 
 @njit(cache=True)
-def settle(c: Columns, g: GroundArrays, i: int, foot: float, dt: float):
-    """Put row `i` on the ground below it, or let it fall.
+def settle(pose: Array, velocity: Array, floats: bool, g: GroundArrays, foot: float, dt: float):
+    """Put a body on the ground below it, or let it fall.
 
     Args:
-        c: the table.
+        pose, velocity: its rows.
+        floats: gravity is off for it.
         g: the ground.
-        i: row.
         foot: [m] from the actor's origin down to its lowest point.
         dt: [s].
 
     Returns:
         whether it stands, slope along x and slope along y of the map.
     """
-    bottom = c.pose[i, 2] - foot
-    height, slope_x, slope_y = ground_height(g, c.pose[i, 0], c.pose[i, 1], bottom)
+    if floats:
+        return True, 0.0, 0.0
+    bottom = pose[2] - foot
+    height, slope_x, slope_y = ground_height(g, pose[0], pose[1], bottom)
     if bottom - height > LIFT:
-        c.velocity[i, 2] -= GRAVITY * dt
-        bottom += c.velocity[i, 2] * dt
+        velocity[2] -= GRAVITY * dt
+        bottom += velocity[2] * dt
         if bottom > height:
-            c.pose[i, 2] = bottom + foot
+            pose[2] = bottom + foot
             return False, 0.0, 0.0
-    c.pose[i, 2] = height + foot
+    pose[2] = height + foot
     return True, slope_x, slope_y
 
 
 @njit(cache=True)
-def _start_vehicle(c: Columns, i: int) -> None:
-    """Fold what was asked of row `i` between two steps into its state."""
-    yaw = c.state[i, _YAW]
-    cos, sin = math.cos(yaw), math.sin(yaw)
-    c.state[i, _VX] += c.push[i, 0] * cos + c.push[i, 1] * sin
-    across = -c.push[i, 0] * sin + c.push[i, 1] * cos
-    c.skid[i, 0] -= across * sin
-    c.skid[i, 1] += across * cos
-    c.skid[i, 2] += c.twist[i]
-    if not math.isnan(c.held[i, 0]):
-        c.state[i, _VX], c.state[i, _VY] = c.held[i, 0], c.held[i, 1]
+def _start_vehicle(state: Array, skid: Array, held: Array, push: Array, twist: float) -> None:
+    """Fold what was asked of a vehicle between two steps into its state."""
+    cos, sin = math.cos(state[_YAW]), math.sin(state[_YAW])
+    state[_VX] += push[0] * cos + push[1] * sin
+    across = -push[0] * sin + push[1] * cos
+    skid[0] -= across * sin
+    skid[1] += across * cos
+    skid[2] += twist
+    if not math.isnan(held[0]):
+        state[_VX], state[_VY] = held[0], held[1]
 
 
 @njit(cache=True)
-def _end_vehicle(c: Columns, g: GroundArrays, i: int, dt: float) -> None:
+def _end_vehicle(b: Body, g: GroundArrays, i: int, dt: float) -> None:
     """Take row `i` from the plane model's state to its pose on the ground."""
-    state = c.state[i]
-    old_x, old_y, old_yaw = c.pose[i, 0], c.pose[i, 1], c.pose[i, 5]
-    if not math.isnan(c.held[i, 0]):
-        state[_VX], state[_VY] = c.held[i, 0], c.held[i, 1]
-        yaw = old_yaw + 0.5 * dt * state[_RATE]
+    state, pose, skid, velocity, held = b.state[i], b.pose[i], b.skid[i], b.velocity[i], b.held[i]
+    if not math.isnan(held[0]):
+        state[_VX], state[_VY] = held[0], held[1]
+        yaw = pose[5] + 0.5 * dt * state[_RATE]
         cos, sin = math.cos(yaw), math.sin(yaw)
-        state[_X] = old_x + dt * (state[_VX] * cos - state[_VY] * sin)
-        state[_Y] = old_y + dt * (state[_VX] * sin + state[_VY] * cos)
-    elif not c.active[i]:  # in the air: no tyre acts
-        cos, sin = math.cos(old_yaw), math.sin(old_yaw)
+        state[_X] = pose[0] + dt * (state[_VX] * cos - state[_VY] * sin)
+        state[_Y] = pose[1] + dt * (state[_VX] * sin + state[_VY] * cos)
+    elif not b.active[i]:  # in the air: no tyre acts
+        cos, sin = math.cos(pose[5]), math.sin(pose[5])
         state[_X] += dt * (state[_VX] * cos - state[_VY] * sin)
         state[_Y] += dt * (state[_VX] * sin + state[_VY] * cos)
         state[_YAW] += dt * state[_RATE]
-    state[_X] += dt * c.skid[i, 0]
-    state[_Y] += dt * c.skid[i, 1]
-    state[_YAW] += dt * c.skid[i, 2]
-    c.pose[i, 0], c.pose[i, 1] = state[_X], state[_Y]
-    stands, slope_x, slope_y = settle(c, g, i, 0.0, dt)
+    state[_X] += dt * skid[0]
+    state[_Y] += dt * skid[1]
+    state[_YAW] += dt * skid[2]
+    pose[0], pose[1] = state[_X], state[_Y]
+    stands, slope_x, slope_y = settle(pose, velocity, b.floats[i], g, 0.0, dt)
     yaw = math.pi - (math.pi - state[_YAW]) % (2.0 * math.pi)
     state[_YAW] = yaw
     cos, sin = math.cos(yaw), math.sin(yaw)
-    c.velocity[i, 0] = state[_VX] * cos - state[_VY] * sin + c.skid[i, 0]
-    c.velocity[i, 1] = state[_VX] * sin + state[_VY] * cos + c.skid[i, 1]
-    c.spin[i, 2] = state[_RATE] + c.skid[i, 2]
-    roll, pitch = c.pose[i, 3], c.pose[i, 4]
+    velocity[0] = state[_VX] * cos - state[_VY] * sin + skid[0]
+    velocity[1] = state[_VX] * sin + state[_VY] * cos + skid[1]
+    b.spin[i, 2] = state[_RATE] + skid[2]
+    roll, pitch = pose[3], pose[4]
     if stands:
-        slow_skid(c, i, dt)
-        c.grade[i, 0] = slope_x * cos + slope_y * sin
-        c.grade[i, 1] = -slope_x * sin + slope_y * cos
-        roll, pitch = math.atan(c.grade[i, 1]), math.atan(c.grade[i, 0])
-        c.velocity[i, 2] = c.velocity[i, 0] * slope_x + c.velocity[i, 1] * slope_y
-    turn_x, turn_y = (roll - c.pose[i, 3]) / dt, (c.pose[i, 4] - pitch) / dt
-    c.spin[i, 0] = turn_x * cos - turn_y * sin
-    c.spin[i, 1] = turn_x * sin + turn_y * cos
-    c.pose[i, 3], c.pose[i, 4], c.pose[i, 5] = roll, pitch, yaw
-    c.active[i] = stands
+        slow_skid(skid, dt)
+        grade = b.grade[i]
+        grade[0] = slope_x * cos + slope_y * sin
+        grade[1] = -slope_x * sin + slope_y * cos
+        roll, pitch = math.atan(grade[1]), math.atan(grade[0])
+        velocity[2] = velocity[0] * slope_x + velocity[1] * slope_y
+    turn_x, turn_y = (roll - pose[3]) / dt, (pose[4] - pitch) / dt
+    b.spin[i, 0] = turn_x * cos - turn_y * sin
+    b.spin[i, 1] = turn_x * sin + turn_y * cos
+    pose[3], pose[4], pose[5] = roll, pitch, yaw
+    b.active[i] = stands
 
 
 @njit(cache=True)
-def _move_prop(c: Columns, g: GroundArrays, i: int, dt: float) -> None:
+def _move_prop(b: Body, g: GroundArrays, i: int, foot: float, dt: float) -> None:
     """A prop with physics slides until friction stops it."""
-    c.skid[i, 0] += c.push[i, 0]
-    c.skid[i, 1] += c.push[i, 1]
-    c.skid[i, 2] += c.twist[i]
-    c.pose[i, 0] += dt * c.skid[i, 0]
-    c.pose[i, 1] += dt * c.skid[i, 1]
-    yaw = c.pose[i, 5] + dt * c.skid[i, 2]
-    c.pose[i, 5] = math.pi - (math.pi - yaw) % (2.0 * math.pi)
-    stands, slope_x, slope_y = settle(c, g, i, c.extent[i, 2] - c.center[i, 2], dt)
-    c.velocity[i, 0], c.velocity[i, 1] = c.skid[i, 0], c.skid[i, 1]
+    pose, skid, velocity = b.pose[i], b.skid[i], b.velocity[i]
+    pose[0] += dt * skid[0]
+    pose[1] += dt * skid[1]
+    yaw = pose[5] + dt * skid[2]
+    pose[5] = math.pi - (math.pi - yaw) % (2.0 * math.pi)
+    stands, slope_x, slope_y = settle(pose, velocity, b.floats[i], g, foot, dt)
+    velocity[0], velocity[1] = skid[0], skid[1]
+    b.spin[i, 2] = skid[2]
     if stands:
-        slow_skid(c, i, dt)
-        c.velocity[i, 2] = c.velocity[i, 0] * slope_x + c.velocity[i, 1] * slope_y
-    c.spin[i, 2] = c.skid[i, 2]
+        slow_skid(skid, dt)
+        velocity[2] = velocity[0] * slope_x + velocity[1] * slope_y
+
+
+@njit(cache=True)
+def scale_friction(c: Columns) -> None:
+    """Give vehicles inside a friction trigger its friction, all others their own."""
+    n = c.id.shape[0]
+    triggers = False
+    for i in range(n):
+        triggers |= c.kind[i] == _TRIGGER
+        if c.kind[i] == _VEHICLE:
+            c.params[i, _FRICTION] = c.friction[i]
+    if not triggers:
+        return
+    for t in range(n):
+        if c.kind[t] != _TRIGGER:
+            continue
+        cos, sin = math.cos(c.pose[t, 5]), math.sin(c.pose[t, 5])
+        for i in range(n):
+            dx, dy = c.pose[i, 0] - c.pose[t, 0], c.pose[i, 1] - c.pose[t, 1]
+            inside = abs(dx * cos + dy * sin) <= c.extent[t, 0]
+            if inside and abs(-dx * sin + dy * cos) <= c.extent[t, 1] and c.kind[i] == _VEHICLE:
+                c.params[i, _FRICTION] = c.friction[t]
 
 
 @njit(cache=True)
@@ -150,29 +186,43 @@ def move_bodies(c: Columns, g: GroundArrays, before: Array, dt: float) -> None:
         dt: [s].
     """
     n = c.id.shape[0]
+    b = Body(
+        c.pose, c.velocity, c.spin, c.state, c.skid, c.held, c.grade, c.active, c.floats
+    )
     for i in range(n):
+        kind = c.kind[i]
         for k in range(3):
             before[i, k] = c.velocity[i, k]
-        c.previous[i, 0], c.previous[i, 1] = c.pose[i, 0], c.pose[i, 1]
-        c.previous[i, 2] = c.pose[i, 2]
-        if c.kind[i] == _VEHICLE:
+        if kind < _VEHICLE or kind > _PROP:
+            continue
+        for k in range(3):
+            c.previous[i, k] = c.pose[i, k]
+        if kind == _VEHICLE:
             if c.simulate[i]:
-                _start_vehicle(c, i)
+                _start_vehicle(c.state[i], c.skid[i], c.held[i], c.push[i], c.twist[i])
             else:
                 c.active[i] = False
     step_vehicles(c.state, c.control, c.params, c.grade, c.active, dt)
     for i in range(n):
         kind = c.kind[i]
+        if kind < _VEHICLE or kind > _PROP:
+            continue
+        foot = c.extent[i, 2] - c.center[i, 2]
         if kind == _VEHICLE:
             if c.simulate[i]:
-                _end_vehicle(c, g, i, dt)
-        elif kind == _WALKER:
-            slow_skid(c, i, dt)
-            step_walker(c, i, dt)
-            if c.simulate[i]:
-                settle(c, g, i, c.extent[i, 2] - c.center[i, 2], dt)
+                _end_vehicle(b, g, i, dt)
+        elif kind == _WALKER and c.simulate[i]:
+            slow_skid(c.skid[i], dt)
+            step_walker(
+                c.pose[i], c.velocity[i], c.spin[i], c.skid[i], c.state[i], c.wish[i],
+                c.push[i], dt,
+            )  # fmt: skip
+            settle(c.pose[i], c.velocity[i], c.floats[i], g, foot, dt)
         elif kind == _PROP and c.simulate[i]:
-            _move_prop(c, g, i, dt)
+            for k in range(2):
+                c.skid[i, k] += c.push[i, k]
+            c.skid[i, 2] += c.twist[i]
+            _move_prop(b, g, i, foot, dt)
         for k in range(3):
             c.push[i, k] = 0.0
         c.twist[i] = 0.0

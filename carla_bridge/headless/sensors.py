@@ -18,7 +18,7 @@ import numpy as np
 
 from carla_bridge.frames import pose_to_carla
 from carla_bridge.headless.actors import Actor, ActorTable
-from carla_bridge.headless.motion import GRAVITY, body_vector
+from carla_bridge.headless.motion import body_vector
 from carla_bridge.headless.wire import finite, sensor_header
 from headway.types import Array
 
@@ -150,13 +150,16 @@ class Sensors:
         """Whether any collision sensor is out there."""
         return bool(self._watchers)
 
-    def measure(self, frame: int, now: float, listeners: set[int]) -> list[tuple[int, bytes]]:
+    def measure(
+        self, frame: int, now: float, listeners: set[int], gravity: float
+    ) -> list[tuple[int, bytes]]:
         """What the sensors that are due send.
 
         Args:
             frame: of the server.
             now: [s] of the episode.
             listeners: ids of the streams that somebody reads.
+            gravity: [m/s^2] that accelerometers feel.
 
         Returns:
             (stream id, message) pairs in the order of actor ids.
@@ -171,10 +174,13 @@ class Sensors:
                     sensor.due = now + sensor.tick
             noise = sensor.noise()
             if sensor.actor.stream in listeners:
-                out.append((sensor.actor.stream, self._message(sensor, noise, frame, now)))
+                message = self._message(sensor, noise, frame, now, gravity)
+                out.append((sensor.actor.stream, message))
         return out
 
-    def _message(self, sensor: Sensor, noise: Array, frame: int, now: float) -> bytes:
+    def _message(
+        self, sensor: Sensor, noise: Array, frame: int, now: float, gravity: float
+    ) -> bytes:
         c = self._table.columns
         row = self._table.row(sensor.actor.id)
         place = pose_to_carla(c.pose[row])
@@ -186,7 +192,7 @@ class Sensors:
         roll, pitch, yaw = (float(v) for v in c.pose[row, 3:])
         ax, ay, az = (float(v) for v in c.accel[row])
         # an accelerometer feels what holds it against gravity
-        force = body_vector(roll, pitch, yaw, ax, ay, az + GRAVITY)
+        force = body_vector(roll, pitch, yaw, ax, ay, az + gravity)
         wx, wy, wz = (float(v) for v in c.spin[row])
         rate = body_vector(roll, pitch, yaw, wx, wy, wz)
         accel = [force[0], -force[1], force[2]]

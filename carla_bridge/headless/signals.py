@@ -5,17 +5,21 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 from enum import IntEnum
+from typing import Any
 
 import numpy as np
 from numba import njit
 
+from carla_bridge.frames import pose_to_carla
 from carla_bridge.headless.actors import ActorTable, Columns
 from carla_bridge.headless.blueprints import ActorKind
+from carla_bridge.headless.wire import bounding_box
 from headway.types import Array, SignalState
 
 _VEHICLE = int(ActorKind.VEHICLE)
 _RED, _YELLOW, _GREEN = int(SignalState.RED), int(SignalState.YELLOW), int(SignalState.GREEN)
-MARGIN = 0.0  # [m] around trigger volumes
+LAMP = (0.3, 0.3, 0.8)  # [m] half sizes of a traffic light's head
+LAMP_HEIGHT = 5.0  # [m] of the head above the ground
 
 
 class LightColumn(IntEnum):
@@ -58,13 +62,15 @@ class Group:
         stages: actor ids by stage.
         stage: whose turn it is.
         state: what that stage shows.
-        elapsed: [s] since it shows that.
+        since: [s] of the signals' own time when it began to show that.
+        elapsed: [s] since then when it was last shown or frozen.
         frozen: time stands still.
     """
 
     stages: list[list[int]] = field(default_factory=list)
     stage: int = 0
     state: int = _GREEN
+    since: float = 0.0
     elapsed: float = 0.0
     frozen: bool = False
 
@@ -95,8 +101,11 @@ class Signals:
         self.opendrive_id: dict[int, str] = {}
         self.triggers: list[Trigger] = []
         self._boxes = np.zeros((0, 9))
-        self._owner = np.zeros(0, np.int64)
         self._rows = np.zeros(0, np.int64)
+        self._lights = np.zeros(0, np.int64)
+        self._live: list[Group] = []
+        self._time = 0.0
+        self._next_change = math.inf
         self._version = -1
 
     def add_light(self, actor_id: int, group: int, order: int) -> None:
@@ -122,8 +131,12 @@ class Signals:
         self.triggers = [t for t in self.triggers if t.actor_id != actor_id]
         self.opendrive_id.pop(actor_id, None)
         self._version = -1
+        self._schedule()
 
     def _light(self, actor_id: int) -> Array:
+        actor = self._table.get(actor_id)
+        if actor is None or actor.kind != ActorKind.LIGHT:
+            raise ValueError(f"actor {actor_id} is no traffic light")
         return self._table.columns.light[self._table.row(actor_id)]
 
     def _show(self, group: Group) -> None:
@@ -137,8 +150,6 @@ class Signals:
 
     def _duration(self, group: Group) -> float:
         stage = group.stages[group.stage]
-        if not stage:
-            return 0.0
         return float(self._light(stage[0])[_TIME_OF[group.state]])
 
     def _next(self, group: Group) -> None:
@@ -152,86 +163,141 @@ class Signals:
 
     def step(self, dt: float) -> None:
         """Let the lights' time pass."""
-        lights = self._table.columns.light
-        for group in self.groups.values():
-            if group.frozen or not group.stages:
+        self._time += dt
+        if self._version != self._table.version:
+            self._compile()
+        if self._lights.size:
+            age_lights(self._table.columns.light, self._lights, dt)
+        if self._time < self._next_change:
+            return
+        for group in self._live:
+            if group.frozen:
                 continue
-            group.elapsed += dt
             steps = 0
-            while group.elapsed >= self._duration(group) - 1e-9 and steps < 3 * len(group.stages):
-                group.elapsed = max(0.0, group.elapsed - self._duration(group))
+            while steps < 3 * len(group.stages):
+                left = self._duration(group) - (self._time - group.since)
+                if left > 1e-9:
+                    break
+                group.since += self._duration(group)
                 self._next(group)
                 steps += 1
             if steps:
+                group.elapsed = max(0.0, self._time - group.since)
                 self._show(group)
-            else:
-                for light in self._rows_of(group):
-                    lights[light, LightColumn.ELAPSED] = group.elapsed
+        self._schedule()
 
-    def _rows_of(self, group: Group) -> list[int]:
-        return [self._table.row(light) for light in group.lights]
+    def _schedule(self) -> None:
+        """Note when the next group changes, so that most steps need not look."""
+        self._live = [group for group in self.groups.values() if any(group.stages)]
+        for group in self._live:
+            group.stages = [stage for stage in group.stages if stage]
+            group.stage %= len(group.stages)
+        ends = [g.since + self._duration(g) for g in self._live if not g.frozen]
+        self._next_change = min(ends, default=math.inf) - 1e-9
 
     def reset_all(self) -> None:
         """Start every group's cycle from its first stage's green."""
         for group in self.groups.values():
             self._reset(group)
+        self._schedule()
 
     def _reset(self, group: Group) -> None:
         group.stages = [stage for stage in group.stages if stage]
         group.stage, group.state, group.elapsed = 0, _GREEN, 0.0
+        group.since = self._time
         if group.stages:
             self._show(group)
 
     def group_of(self, actor_id: int) -> Group | None:
-        """The group of a light, None for one that belongs to none."""
+        """The group of a light, None for one that belongs to none.
+
+        Raises:
+            ValueError: it is no traffic light.
+        """
+        self._light(actor_id)
         return self._group_of.get(actor_id)
+
+    def group(self, actor_id: int) -> list[int]:
+        """Ids of the lights that cycle with a light, itself included."""
+        group = self.group_of(actor_id)
+        return sorted(group.lights) if group is not None else [actor_id]
+
+    def state(self, actor_id: int) -> int:
+        """What a light shows."""
+        return int(self._light(actor_id)[LightColumn.STATE])
+
+    def light_boxes(self, actor_id: int) -> list[Any]:
+        """Boxes of a light's lamps, map frame of CARLA: one at the head of the pole."""
+        self._light(actor_id)
+        x, y, z, _, yaw, _ = pose_to_carla(self._table.columns.pose[self._table.row(actor_id)])
+        return [bounding_box((x, y, z + LAMP_HEIGHT), LAMP, yaw, actor_id)]
 
     def reset_group(self, actor_id: int) -> None:
         """Start the cycle of that light's group afresh."""
         group = self.group_of(actor_id)
         if group is not None:
             self._reset(group)
+            self._schedule()
 
     def set_state(self, actor_id: int, state: int) -> None:
         """Make one light show `state` until its group's next change.
 
         Raises:
-            ValueError: `state` is none of CARLA's.
+            ValueError: it is no light, or `state` is none of CARLA's.
         """
+        row = self._light(actor_id)
         if state not in (0, 1, 2, 3, 4):
             raise ValueError(f"traffic light state {state!r}: expected 0 (red) to 4 (unknown)")
-        row = self._light(actor_id)
         row[LightColumn.STATE], row[LightColumn.ELAPSED] = state, 0.0
 
-    def set_time(self, actor_id: int, column: LightColumn, seconds: float) -> None:
-        """Set how long a light's stage is green, yellow or red."""
+    def _set_time(self, actor_id: int, column: LightColumn, seconds: float) -> None:
         group = self.group_of(actor_id)
         same = next((s for s in group.stages if actor_id in s), None) if group else None
         for light in same or [actor_id]:
             self._light(light)[column] = max(0.0, seconds)
+        self._schedule()
+
+    def set_green_time(self, actor_id: int, seconds: float) -> None:
+        """Set how long a light's stage is green [s]."""
+        self._set_time(actor_id, LightColumn.GREEN_TIME, seconds)
+
+    def set_yellow_time(self, actor_id: int, seconds: float) -> None:
+        """Set how long a light's stage is yellow [s]."""
+        self._set_time(actor_id, LightColumn.YELLOW_TIME, seconds)
+
+    def set_red_time(self, actor_id: int, seconds: float) -> None:
+        """Set how long a light's stage stays red before the next stage begins [s]."""
+        self._set_time(actor_id, LightColumn.RED_TIME, seconds)
 
     def freeze(self, actor_id: int, frozen: bool) -> None:
-        """Stop or start the clock of that light's group."""
+        """Stop or start the clock of that light's group, as CARLA does."""
         group = self.group_of(actor_id)
-        lights = [actor_id]
-        if group is not None:
-            group.frozen = frozen
-            lights = group.lights
-        for light in lights:
-            self._light(light)[LightColumn.FROZEN] = frozen
+        if group is None:
+            self._light(actor_id)[LightColumn.FROZEN] = frozen
+        else:
+            self._freeze(group, frozen)
+            self._schedule()
 
     def freeze_all(self, frozen: bool) -> None:
         """Stop or start the clock of all groups."""
         for group in self.groups.values():
-            group.frozen = frozen
-            for light in group.lights:
-                self._light(light)[LightColumn.FROZEN] = frozen
+            self._freeze(group, frozen)
+        self._schedule()
 
-    def touch(self) -> None:
-        """Let the volumes act on the vehicles of the table."""
+    def _freeze(self, group: Group, frozen: bool) -> None:
+        if frozen and not group.frozen:
+            group.elapsed = self._time - group.since
+        elif group.frozen and not frozen:
+            group.since = self._time - group.elapsed
+        group.frozen = frozen
+        for light in group.lights:
+            self._light(light)[LightColumn.FROZEN] = frozen
+
+    def volumes(self) -> tuple[Array, Array]:
+        """The trigger volumes as `touch_triggers` takes them."""
         if self._version != self._table.version:
             self._compile()
-        touch_triggers(self._table.columns, self._boxes, self._rows)
+        return self._boxes, self._rows
 
     def _compile(self) -> None:
         self._boxes = np.array(
@@ -241,7 +307,17 @@ class Signals:
             ]
         ).reshape(-1, 9)
         self._rows = np.array([self._table.row(t.actor_id) for t in self.triggers], np.int64)
+        lights = [light for group in self.groups.values() for light in group.lights]
+        self._lights = np.array([self._table.row(light) for light in lights], np.int64)
         self._version = self._table.version
+
+
+@njit(cache=True)
+def age_lights(light: Array, rows: Array, dt: float) -> None:
+    """Add `dt` to the elapsed time of every light that is not frozen."""
+    for k in range(rows.shape[0]):
+        if light[rows[k], 4] == 0.0:
+            light[rows[k], 3] += dt
 
 
 @njit(cache=True)
@@ -266,7 +342,7 @@ def touch_triggers(c: Columns, boxes: Array, rows: Array) -> None:
             far = reach + boxes[t, 5] + boxes[t, 6]
             if abs(dx) > far or abs(dy) > far or abs(c.pose[i, 2] - boxes[t, 2]) > 3.0:
                 continue
-            if not _boxes_touch(c, i, dx, dy, cos, sin, boxes[t]):
+            if not _boxes_touch(c.extent[i], dx, dy, cos, sin, boxes[t]):
                 continue
             if boxes[t, 8] > 0.0:
                 c.speed_limit[i] = boxes[t, 8]
@@ -276,11 +352,11 @@ def touch_triggers(c: Columns, boxes: Array, rows: Array) -> None:
 
 @njit(cache=True)
 def _boxes_touch(
-    c: Columns, i: int, dx: float, dy: float, cos: float, sin: float, box: Array
+    extent: Array, dx: float, dy: float, cos: float, sin: float, box: Array
 ) -> bool:
-    """Separating axes of row `i`'s box and a volume, (dx, dy) from the volume to the vehicle."""
+    """Separating axes of a vehicle's box and a volume, (dx, dy) from the volume to the vehicle."""
     bc, bs, hx, hy = box[3], box[4], box[5], box[6]
-    ex, ey = c.extent[i, 0], c.extent[i, 1]
+    ex, ey = extent[0], extent[1]
     along, cross = abs(bc * cos + bs * sin), abs(bc * sin - bs * cos)
     if abs(dx * bc + dy * bs) > hx + ex * along + ey * cross:
         return False

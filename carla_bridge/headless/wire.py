@@ -13,8 +13,6 @@ from typing import Any
 
 import numpy as np
 
-from headway.types import Array
-
 WORLD_STREAM = 1  # id of the stream that carries the episode's state
 
 # Order of the sensor registry in the 0.9.16 wheel; the number is the header's `type`.
@@ -40,11 +38,11 @@ VEHICLE_RECORD = np.dtype([
     *_BASE, ("throttle", "<f4"), ("steer", "<f4"), ("brake", "<f4"), ("hand_brake", "u1"),
     ("reverse", "u1"), ("manual", "u1"), ("gear", "<i4"), ("speed_limit", "<f4"),
     ("light_state", "u1"), ("has_light", "u1"), ("light_id", "<u4"), ("failure", "u1"),
-    ("unused", "V24"),
+    ("unused", "S24"),
 ])  # fmt: skip
 WALKER_RECORD = np.dtype([
     *_BASE, ("dx", "<f4"), ("dy", "<f4"), ("dz", "<f4"), ("speed", "<f4"), ("jump", "u1"),
-    ("unused", "V37"),
+    ("unused", "S37"),
 ])  # fmt: skip
 LIGHT_RECORD = np.dtype([
     *_BASE, ("sign_id", "S32"), ("green", "<f4"), ("yellow", "<f4"), ("red", "<f4"),
@@ -93,14 +91,14 @@ def token(stream_id: int, host: str, port: int) -> bytes:
     return _TOKEN.pack(stream_id, port, 1, 1, socket.inet_aton(host))
 
 
-def sensor_header(kind: str, frame: int, time: float, pose: Array) -> bytes:
+def sensor_header(kind: str, frame: int, time: float, pose: Sequence[float]) -> bytes:
     """The 48 bytes before each sensor message.
 
     Args:
         kind: name in `SENSOR_REGISTRY`.
         frame: the server's frame.
         time: [s] of the episode.
-        pose: (6,) x, y, z [m], roll, pitch, yaw [deg], CARLA's frame.
+        pose: x, y, z [m], pitch, yaw, roll [deg], CARLA's frame.
     """
     return SENSOR_HEADER.pack(SENSOR_TYPE[kind], frame, time, *pose)
 

@@ -105,15 +105,14 @@ def _give_way(a: Way, b: Way) -> tuple[bool, bool]:
         return b.from_circle, a.from_circle
     if a.light != b.light:
         return b.light, a.light
-    if abs(angle) < SAME_DIRECTION:
-        return (False, False) if a.light else _merge(a, b)
-    if not a.light and abs(a.limit - b.limit) > FASTER:
-        return a.limit < b.limit, b.limit < a.limit
-    if abs(angle) > ONCOMING:
-        return (a.turn > 0) > (b.turn > 0), (b.turn > 0) > (a.turn > 0)
-    if a.light:  # the ways across have another phase
+    if a.light and abs(angle) <= ONCOMING:  # side by side, or across in another phase
         return False, False
-    return angle > 0.0, angle < 0.0  # who heads to our left comes from our right
+    if abs(angle) < SAME_DIRECTION:
+        return _merge(a, b)
+    first, second = (a.turn > 0, b.turn > 0) if abs(angle) > ONCOMING else (angle > 0, angle < 0)
+    if not a.light and abs(a.limit - b.limit) > FASTER:
+        first, second = a.limit < b.limit, b.limit < a.limit
+    return first > second, second > first  # who heads to our left comes from our right
 
 
 def _merge(a: Way, b: Way) -> tuple[bool, bool]:
@@ -195,16 +194,15 @@ def _circle_lanes(graph: LaneGraph) -> set[int]:
     for first in np.flatnonzero(bends & (graph.length < CIRCLE_LENGTH)):
         if int(first) in found:
             continue
-        stack = [(int(first), (int(first),), float(graph.length[first]), float(angle[first]))]
+        stack = [(int(first), [int(first)], float(graph.length[first]), float(angle[first]))]
         while stack:
             lane, path, length, turned = stack.pop()
             for nxt in map(int, graph.successors(lane)):
                 if nxt == first and abs(turned - 2.0 * math.pi) < 0.5 and len(path) > 2:
                     found |= set(path)
                 elif bends[nxt] and nxt not in path and length < CIRCLE_LENGTH and turned < 7.0:
-                    stack.append(
-                        (nxt, (*path, nxt), length + graph.length[nxt], turned + angle[nxt])
-                    )
+                    gone, bent = length + float(graph.length[nxt]), turned + float(angle[nxt])
+                    stack.append((nxt, [*path, nxt], gone, bent))
     return found
 
 
@@ -223,7 +221,7 @@ def _follow_each_other(graph: LaneGraph, i: int, j: int) -> bool:
 
 @njit(cache=True)
 def _overlap(xyz, s, own_from, own_to, other_from, other_to, parting):
-    """Arc lengths from and to between which a lane is within CLEARANCE of another; empty if from > to.
+    """Arc lengths between which a lane is within CLEARANCE of another; from > to if nowhere.
 
     With `parting` the beginning does not count, as long as it is close.
     """
@@ -231,7 +229,7 @@ def _overlap(xyz, s, own_from, own_to, other_from, other_to, parting):
     apart = not parting
     for p in range(own_from, own_to - 1):
         span = s[p + 1] - s[p]
-        pieces = max(1, int(math.ceil(span / HALF_SAMPLE)))
+        pieces = max(1, math.ceil(span / HALF_SAMPLE))
         for k in range(pieces + (1 if p == own_to - 2 else 0)):
             f = k / pieces
             x = xyz[p, 0] + f * (xyz[p + 1, 0] - xyz[p, 0])

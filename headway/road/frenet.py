@@ -197,7 +197,7 @@ def route_poses(route: Route, s: Array, d: Array | float = 0.0) -> Array:
 
 def route_value(route: Route, values: Array, s: Array | float) -> Array:
     """Interpolate a field of the route, e.g. `route.curvature`, at arc lengths `s` [m]."""
-    return np.interp(s, route.s, values)
+    return np.asarray(np.interp(s, route.s, values))
 
 
 def route_index(route: Route, s: Array | float) -> Array:

@@ -20,7 +20,9 @@ CELL = 1.0  # [m] between nodes
 MAX_NODES = 6_000_000  # larger towns get a coarser raster
 REACH = 8.0  # [m] around lanes where the raster knows the ground
 STOREY = 0.7  # [m] of height that makes another storey
-SMOOTH = 3.0  # [m] over which heights are averaged: ways that cross differ by up to 0.25 m in Town04
+SMOOTH = (
+    3.0  # [m] over which heights are averaged: ways that cross differ by up to 0.25 m in Town04
+)
 LONGEST_EXTENSION = 1.5  # [m] along a lane from a sample for which its slope is believed
 
 
@@ -131,8 +133,8 @@ def _splat(xyz, yaw, slope, low, cell, reach, height, nearest, storey):
     for p in range(len(xyz)):
         x, y = xyz[p, 0] - low[0], xyz[p, 1] - low[1]
         c, n = math.cos(yaw[p]), math.sin(yaw[p])
-        x0, x1 = int(math.ceil((x - reach) / cell)), int(math.floor((x + reach) / cell))
-        y0, y1 = int(math.ceil((y - reach) / cell)), int(math.floor((y + reach) / cell))
+        x0, x1 = math.ceil((x - reach) / cell), math.floor((x + reach) / cell)
+        y0, y1 = math.ceil((y - reach) / cell), math.floor((y + reach) / cell)
         for ix in range(max(x0, 0), min(x1, nx - 1) + 1):
             for iy in range(max(y0, 0), min(y1, ny - 1) + 1):
                 dx, dy = ix * cell - x, iy * cell - y
@@ -156,8 +158,8 @@ def _smooth(xyz, yaw, slope, low, cell, reach, height, storey):
     for p in range(len(xyz)):
         x, y = xyz[p, 0] - low[0], xyz[p, 1] - low[1]
         c, n = math.cos(yaw[p]), math.sin(yaw[p])
-        x0, x1 = int(math.ceil((x - reach) / cell)), int(math.floor((x + reach) / cell))
-        y0, y1 = int(math.ceil((y - reach) / cell)), int(math.floor((y + reach) / cell))
+        x0, x1 = math.ceil((x - reach) / cell), math.floor((x + reach) / cell)
+        y0, y1 = math.ceil((y - reach) / cell), math.floor((y + reach) / cell)
         for ix in range(max(x0, 0), min(x1, nx - 1) + 1):
             for iy in range(max(y0, 0), min(y1, ny - 1) + 1):
                 if math.isnan(height[ix, iy, storey]):

@@ -174,7 +174,7 @@ class LaneGraph:
     def save(self, path: Path) -> None:
         """Write all arrays to `path` (.npz)."""
         arrays = {f.name: np.asarray(getattr(self, f.name)) for f in fields(self)}
-        np.savez_compressed(path, format=FORMAT, **arrays)
+        np.savez_compressed(path, allow_pickle=False, format=FORMAT, **arrays)
 
     @staticmethod
     def load(path: Path) -> LaneGraph:

@@ -54,7 +54,9 @@ def same_place(graph: LaneGraph, lane: int, s: float, other: int) -> float:
     return float(graph.s[q] + f * (graph.s[q + 1] - graph.s[q]))
 
 
-def change_pieces(graph: LaneGraph, lanes: Sequence[int], low: float, high: float) -> list[LanePiece]:
+def change_pieces(
+    graph: LaneGraph, lanes: Sequence[int], low: float, high: float
+) -> list[LanePiece]:
     """Split a stretch across lanes of one section into pieces.
 
     Args:

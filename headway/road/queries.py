@@ -128,12 +128,12 @@ def find_lane(
         lane (-1: none within the radius), s [m], d [m] left positive.
     """
     nx, ny = lanes.grid_shape[0], lanes.grid_shape[1]
-    reach = int(math.ceil(radius / lanes.grid_cell))
-    cx = int(math.floor((x - lanes.grid_origin[0]) / lanes.grid_cell))
-    cy = int(math.floor((y - lanes.grid_origin[1]) / lanes.grid_cell))
+    reach = math.ceil(radius / lanes.grid_cell)
+    cx = math.floor((x - lanes.grid_origin[0]) / lanes.grid_cell)
+    cy = math.floor((y - lanes.grid_origin[1]) / lanes.grid_cell)
     fx = (x - lanes.grid_origin[0]) - cx * lanes.grid_cell
     fy = (y - lanes.grid_origin[1]) - cy * lanes.grid_cell
-    margin = min(min(fx, lanes.grid_cell - fx), min(fy, lanes.grid_cell - fy))
+    margin = min(fx, lanes.grid_cell - fx, fy, lanes.grid_cell - fy)
     best, best_p = 1e300, -1
     for ring in range(reach + 1):
         # Rings from the inside out: nothing farther out can be nearer than this.
@@ -155,9 +155,10 @@ def find_lane(
     if best_p < 0:
         return -1, 0.0, 0.0
     lane = lanes.point_lane[best_p]
-    first, last = lanes.point_start[lane], lanes.point_start[lane + 1] - 1
+    first, last = int(lanes.point_start[lane]), int(lanes.point_start[lane + 1]) - 1
     low, high = max(best_p - 2, first), min(best_p + 2, last)
-    s, d, _ = project_line(lanes.xyz, lanes.yaw, lanes.s, first, last, low, high, x, y)
+    line = (lanes.xyz, lanes.yaw, lanes.s)
+    s, d, _ = project_line(*line, first, last, low, high, x, y)
     return lane, s, d
 
 

@@ -19,12 +19,12 @@ __all__ = ["Path", "find_paths", "plan_route", "random_route", "route_through"]
 
 CHANGE_COST = 40.0  # [m] what a lane change is worth in detour
 CHANGE_ROOM = 45.0  # [m] of lane that a change wants
-CRAMPED_COST = 20.0  # [m/m] for each metre that it has less
+CRAMPED_COST = 4.0  # [m/m] for each metre that it has less
 LEAST_ROOM = 8.0  # [m] of lane below which no change is made
 SNAP_RADIUS = 4.0  # [m] a waypoint may lie off a lane's samples
 SNAP_HEADING = np.radians(80.0)  # a lane that runs more across than this is not meant
-SNAP_COST = 10.0  # [m/m] what the distance to the lane is worth in detour
-SPACING = 5.0  # [m] waypoints nearer to the last one add nothing
+SNAP_COST = 30.0  # [m/m] what the distance to the lane is worth in detour
+SPACING = 20.0  # [m] waypoints nearer to the last one add nothing
 BACKWARDS = 2.0  # [m] a waypoint may lie behind the last one, by bad aim
 
 _Node = tuple[int, bool, bool]  # lane; whether still beside the start; whether changed to
@@ -211,10 +211,11 @@ def _thin(xy: Array) -> Array:
 def _snap(graph: LaneGraph, xy: Array, k: int) -> dict[int, tuple[float, float]]:
     """Lanes that waypoint k may mean: s and d by lane."""
     after, before = xy[min(k + 1, len(xy) - 1)] - xy[k], xy[k] - xy[max(k - 1, 0)]
+    x, y = float(xy[k, 0]), float(xy[k, 1])
     found: dict[int, tuple[float, float]] = {}
     for strict in (True, False):
-        for lane in map(int, lanes_near(graph, *xy[k], SNAP_RADIUS)):
-            s, d = project(graph, lane, *xy[k])
+        for lane in map(int, lanes_near(graph, x, y, SNAP_RADIUS)):
+            s, d = project(graph, lane, x, y)
             s = float(np.clip(s, 0.0, graph.length[lane]))
             yaw = float(np.interp(s, graph.s[graph.points(lane)],
                                   np.unwrap(graph.yaw[graph.points(lane)])))  # fmt: skip

@@ -93,7 +93,7 @@ def box_corners(poses: Array, extents: Array) -> Array:
 
 def box_polygons(poses: Array, extents: Array) -> Array:
     """Return shapely polygons (...,) of oriented boxes; arguments as `box_corners`."""
-    return shapely.polygons(box_corners(poses, extents))
+    return np.asarray(shapely.polygons(box_corners(poses, extents)))
 
 
 def crosswalk(graph: LaneGraph, index: int) -> Array:

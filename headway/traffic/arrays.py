@@ -50,6 +50,7 @@ VEHICLE = np.dtype(
         # Bounding-box centre, map frame: written by the caller.
         ("x", "f8"),  # [m]
         ("y", "f8"),  # [m]
+        ("z", "f8"),  # [m] of the ground under it: roads cross on bridges
         ("yaw", "f8"),  # [rad]
         ("speed", "f8"),  # [m/s] along the body
         ("half_length", "f8"),  # [m]
@@ -61,6 +62,7 @@ VEHICLE = np.dtype(
         ("max_accel", "f8"),  # [m/s^2]
         ("comfort_brake", "f8"),  # [m/s^2]
         ("speed_factor", "f8"),  # of the speed limit
+        ("top_speed", "f8"),  # [m/s] of the vehicle itself
         ("lateral_accel", "f8"),  # [m/s^2] accepted in bends
         ("politeness", "f8"),  # of MOBIL
         ("patience", "f8"),  # [s] of standing before taking what is free
@@ -104,8 +106,9 @@ WALKER = np.dtype(
         ("direction", "i1"),  # +1 along its walkway, -1 against it
         ("mode", "i1"),  # `WalkerMode`
         ("rng", "u8"),
-        ("x", "f8"),  # [m] map frame, written by the caller, as are y, vx, vy
+        ("x", "f8"),  # [m] map frame, written by the caller, as are y, z, vx, vy
         ("y", "f8"),
+        ("z", "f8"),  # [m] of the ground under it
         ("vx", "f8"),  # [m/s]
         ("vy", "f8"),
         ("radius", "f8"),  # [m]
@@ -208,12 +211,14 @@ class Scratch(NamedTuple):
     Attributes:
         head: (L,) int32 first entry of a lane, -1 for none.
         next: (N*PLAN_LANES,) int32; entry `i * PLAN_LANES + k` is the k-th lane of vehicle i.
-        lane_weight: (L,) how attractive a lane is where the way forks; above 1 on ego's route.
+        lane_weight: (L,) how attractive a lane is where the way forks.
+        route_lane: (L,) bool lanes of ego's route.
     """
 
     head: Array
     next: Array
     lane_weight: Array
+    route_lane: Array
 
 
 def road_arrays(graph: LaneGraph) -> RoadArrays:
@@ -270,6 +275,7 @@ def make_fleet(num: int, seed: int) -> Fleet:
     fleet["rng"] = draw.integers(1, 2**63, num, dtype=np.uint64)
     fleet["plan"] = -1
     fleet["half_length"], fleet["half_width"], fleet["wheelbase"] = 2.3, 1.0, 2.8
+    fleet["top_speed"] = 60.0
     for name, low, high in (
         ("time_gap", 1.1, 1.8), ("min_gap", 1.8, 2.8), ("max_accel", 1.5, 2.3),
         ("comfort_brake", 1.8, 2.6), ("speed_factor", 0.85, 1.0), ("lateral_accel", 1.8, 2.6),
@@ -312,4 +318,5 @@ def make_scratch(road: RoadArrays, num_vehicles: int) -> Scratch:
         head=np.full(len(road.lane), -1, np.int32),
         next=np.full(num_vehicles * PLAN_LANES, -1, np.int32),
         lane_weight=np.ones(len(road.lane)),
+        route_lane=np.zeros(len(road.lane), np.bool_),
     )

@@ -11,7 +11,7 @@ import math
 from numba import njit
 
 from headway.traffic.arrays import FAR, PATH_STEP, Crowd, Fleet, RoadArrays, WalkerMode
-from headway.traffic.paths import near_path, project_on_path, wrap
+from headway.traffic.paths import near_path, project_on_path, same_level, wrap
 
 CORRIDOR_MARGIN = 0.25  # [m] beside a vehicle that has to be free
 WALKER_MARGIN = 0.7  # [m] the same beside walkers
@@ -77,6 +77,7 @@ def stopping_accel(speed: float, gap: float, max_accel: float, comfort_brake: fl
 def road_speed(road: RoadArrays, fleet: Fleet, i: int) -> float:
     """Speed [m/s] that limits and bends on the path of `i` allow now, braking in comfort."""
     allowed = road.lane[fleet[i].plan[0]].speed_limit * fleet[i].speed_factor
+    allowed = min(allowed, fleet[i].top_speed)
     brake = 0.7 * fleet[i].comfort_brake
     for k in range(1, fleet[i].plan_size):
         at = max(fleet[i].plan_at[k], 0.0)
@@ -104,6 +105,8 @@ def find_lead(fleet: Fleet, i: int) -> None:
         other = fleet[j]
         hl, hw = other.half_length, other.half_width
         if j == i or not other.active or not near_path(own, other.x, other.y, hl + 2.5):
+            continue
+        if not same_level(own, other):
             continue
         s, d, path_yaw = project_on_path(own, other.x, other.y)
         corridor = own.half_width + hw + CORRIDOR_MARGIN
@@ -143,6 +146,8 @@ def walker_accel(fleet: Fleet, crowd: Crowd, i: int) -> float:
     own = fleet[i]
     for w in range(len(crowd)):
         if not crowd[w].active or not near_path(own, crowd[w].x, crowd[w].y, WALKER_REACH):
+            continue
+        if not same_level(own, crowd[w]):
             continue
         s, d, yaw = project_on_path(own, crowd[w].x, crowd[w].y)
         gap = s - own.half_length - crowd[w].radius

@@ -106,7 +106,6 @@ class TrafficModel:
         self.walkers = slice(0, config.num_walkers)
         self.scratch = make_scratch(self.road, num)
         self._rng = draw.integers(1, 2**63, 1, dtype=np.uint64)
-        self._route_lane = np.zeros(graph.num_lanes, np.bool_)
         self._reach = np.zeros(graph.num_lanes)
         self._future = np.zeros((FUTURE_POINTS, 2))
         self._num_future = 0
@@ -115,8 +114,8 @@ class TrafficModel:
 
     def set_ego_route(self, lanes: Array) -> None:
         """Tell which lanes ego will drive; without it, ego is taken to go straight on."""
-        self._route_lane[:] = False
-        self._route_lane[np.asarray(lanes, dtype=np.int64)] = True
+        self.scratch.route_lane[:] = False
+        self.scratch.route_lane[np.asarray(lanes, dtype=np.int64)] = True
         self._weighed = -1e9
 
     def step(self, signal_state: Array, now: float, dt: float) -> None:
@@ -136,12 +135,8 @@ class TrafficModel:
             return
         self._weighed = now
         if self.fleet.plan_size[EGO] == 0:
-            if self._route_lane.any():
-                self.scratch.lane_weight[self._route_lane] = 3.0
             locate(self.road, self._fleet, self.scratch, EGO, 200.0)
-        weigh_lanes(
-            self.road, self._fleet, self.scratch, EGO, self._route_lane, self._reach
-        )  # fmt: skip
+        weigh_lanes(self.road, self._fleet, self.scratch, EGO, self._reach)
         self._num_future = look_ahead(self.road, self._fleet, EGO, self._future)
 
     def place_vehicle(self, row: int, first: bool = False) -> Placement | None:
@@ -157,9 +152,8 @@ class TrafficModel:
             row, float(at["x"]), float(at["y"]), float(at["z"]), float(at["yaw"]), float(speed)
         )
         fleet = self.fleet
-        fleet.x[row], fleet.y[row], fleet.yaw[row], fleet.speed[row] = (
-            spot.x, spot.y, spot.yaw, spot.speed,
-        )  # fmt: skip
+        fleet.x[row], fleet.y[row], fleet.z[row] = spot.x, spot.y, spot.z
+        fleet.yaw[row], fleet.speed[row] = spot.yaw, spot.speed
         fleet.plan[row, 0], fleet.plan_size[row], fleet.s[row] = at["lane"], 1, at["s"]
         fleet.active[row] = fleet.driven[row] = True
         return spot
@@ -186,7 +180,8 @@ class TrafficModel:
         lo, hi = self.net.point_start[way], self.net.point_start[way + 1]
         z = self.net.z[lo + min(int(np.searchsorted(self.net.s[lo:hi], s)), hi - lo - 1)]
         yaw = float(np.arctan2(ty * direction, tx * direction))
-        return Placement(row, crowd.x[row], crowd.y[row], float(z), yaw, 0.0)
+        crowd.z[row] = z
+        return Placement(row, float(crowd.x[row]), float(crowd.y[row]), float(z), yaw, 0.0)
 
     def recycle(self, now: float) -> tuple[list[Placement], list[Placement]]:
         """Put agents that ego has left behind on its way ahead, out of its sight.

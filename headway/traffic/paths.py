@@ -12,6 +12,8 @@ from headway.traffic.rng import chance
 LOST_LATERAL = 4.0  # [m] from its lane: the plan is made anew
 LOST_LATERAL_FOREIGN = 1.9  # [m] the same for vehicles that traffic does not drive
 SHIFT_RATE = 1.3  # [m/s] at most, lateral speed of a lane change
+LEVEL = 2.5  # [m] of height between two levels of road
+SLOPE = 0.15  # of height per way that one level may have
 SEARCH_RADIUS = 8.0  # [m] around a vehicle in which its lane is looked for
 
 
@@ -78,33 +80,42 @@ def project(road: RoadArrays, lane: int, x: float, y: float, hint: float, window
 
 
 @njit(cache=True)
-def nearest_lane(road: RoadArrays, x: float, y: float, yaw: float, weight):
-    """Find the driving lane that a vehicle at a pose is on.
+def same_level(a, b) -> bool:
+    """Whether two agents, records with x, y and z, are on one level, not on and under a bridge."""
+    way = abs(a.x - b.x) + abs(a.y - b.y)
+    return abs(a.z - b.z) < LEVEL + SLOPE * way
 
-    Distance counts, and so does heading (1 rad as 4 m); lanes of weight above 1 are preferred.
+
+@njit(cache=True)
+def nearest_lane(road: RoadArrays, vehicle, route_lane):
+    """Find the driving lane that `vehicle`, a record of VEHICLE, is on.
+
+    Distance counts, and so does heading (1 rad as 4 m); what traffic does not drive is taken to be
+    on ego's route where that is possible.
 
     Returns:
         lane (-1 when none is near), s [m].
     """
+    x, y = vehicle.x, vehicle.y
     cell = road.grid_cell
     nx, ny = road.grid_shape[0], road.grid_shape[1]
-    reach = int(math.ceil(SEARCH_RADIUS / cell))
-    cx = int(math.floor((x - road.grid_origin[0]) / cell))
-    cy = int(math.floor((y - road.grid_origin[1]) / cell))
+    reach = math.ceil(SEARCH_RADIUS / cell)
+    cx = math.floor((x - road.grid_origin[0]) / cell)
+    cy = math.floor((y - road.grid_origin[1]) / cell)
     best, best_p = 1e18, -1
     for ix in range(max(cx - reach, 0), min(cx + reach, nx - 1) + 1):
         for iy in range(max(cy - reach, 0), min(cy + reach, ny - 1) + 1):
             c = ix * ny + iy
             for k in range(road.grid_start[c], road.grid_start[c + 1]):
                 p = road.grid_point[k]
-                lane = road.point[p].lane
-                if not road.lane[lane].driving:
+                at = road.point[p]
+                dist = math.hypot(x - at.x, y - at.y)
+                if not road.lane[at.lane].driving or dist > SEARCH_RADIUS:
                     continue
-                dist = math.hypot(x - road.point[p].x, y - road.point[p].y)
-                if dist > SEARCH_RADIUS:
+                if abs(vehicle.z - at.z) > LEVEL:
                     continue
-                cost = dist + 4.0 * abs(wrap(yaw - road.point[p].yaw))
-                if weight[lane] > 1.0:
+                cost = dist + 4.0 * abs(wrap(vehicle.yaw - at.yaw))
+                if route_lane[at.lane] and not vehicle.driven:
                     cost -= 1.5
                 if cost < best:
                     best, best_p = cost, p
@@ -114,19 +125,19 @@ def nearest_lane(road: RoadArrays, x: float, y: float, yaw: float, weight):
 
 
 @njit(cache=True)
-def choose_successor(road: RoadArrays, weight, lane: int, vehicle) -> int:
-    """Choose the lane after `lane` at random by weight; for ego the heaviest, else the straightest.
+def choose_successor(road: RoadArrays, scratch: Scratch, lane: int, vehicle) -> int:
+    """Choose the lane after `lane` at random by weight; for ego its route, else straight on.
 
     Returns:
         The lane, or -1 at a dead end.
     """
-    total, best, best_lane = 0.0, -1.0, -1
+    total, best, best_lane = 0.0, -9.0, -1
     for k in range(road.lane[lane].succ_begin, road.lane[lane].succ_end):
         nxt = road.succ[k]
         if not road.lane[nxt].driving:
             continue
-        total += weight[nxt]
-        score = weight[nxt] - 0.3 * abs(road.lane[nxt].turn)
+        total += scratch.lane_weight[nxt]
+        score = (1.0 if scratch.route_lane[nxt] else 0.0) - 0.3 * abs(road.lane[nxt].turn)
         if score > best:
             best, best_lane = score, nxt
     if best_lane < 0 or not vehicle.driven:
@@ -136,7 +147,7 @@ def choose_successor(road: RoadArrays, weight, lane: int, vehicle) -> int:
         nxt = road.succ[k]
         if not road.lane[nxt].driving:
             continue
-        pick -= weight[nxt]
+        pick -= scratch.lane_weight[nxt]
         if pick <= 0.0:
             return nxt
     return best_lane
@@ -148,7 +159,7 @@ def locate(road: RoadArrays, fleet: Fleet, scratch: Scratch, i: int, horizon: fl
     limit = LOST_LATERAL if fleet[i].driven else LOST_LATERAL_FOREIGN
     for attempt in range(2):
         if fleet[i].plan_size == 0:
-            lane, s = nearest_lane(road, fleet[i].x, fleet[i].y, fleet[i].yaw, scratch.lane_weight)
+            lane, s = nearest_lane(road, fleet[i], scratch.route_lane)
             if lane < 0:
                 return False
             fleet[i].plan[0], fleet[i].plan_size, fleet[i].s = lane, 1, s
@@ -171,9 +182,7 @@ def _advance(road: RoadArrays, fleet: Fleet, scratch: Scratch, i: int) -> float:
     s, d, yaw = project(road, fleet[i].plan[0], fleet[i].x, fleet[i].y, fleet[i].s, 8.0)
     while s > road.lane[fleet[i].plan[0]].length:
         if fleet[i].plan_size == 1:
-            nxt = choose_successor(
-                road, scratch.lane_weight, fleet[i].plan[0], fleet[i]
-            )
+            nxt = choose_successor(road, scratch, fleet[i].plan[0], fleet[i])
             if nxt < 0:
                 break
             fleet[i].plan[1], fleet[i].plan_size = nxt, 2
@@ -198,9 +207,7 @@ def _extend(road: RoadArrays, fleet: Fleet, scratch: Scratch, i: int, horizon: f
         fleet[i].plan_at[k] = at
         at += road.lane[fleet[i].plan[k]].length
     while at < horizon and size < PLAN_LANES:
-        nxt = choose_successor(
-            road, scratch.lane_weight, fleet[i].plan[size - 1], fleet[i]
-        )
+        nxt = choose_successor(road, scratch, fleet[i].plan[size - 1], fleet[i])
         if nxt < 0:
             break
         fleet[i].plan[size] = nxt

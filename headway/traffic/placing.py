@@ -7,7 +7,7 @@ import math
 from numba import njit
 
 from headway.traffic.arrays import FAR, Crowd, Fleet, RoadArrays, Scratch
-from headway.traffic.paths import point_at, wrap
+from headway.traffic.paths import point_at, same_level, wrap
 from headway.traffic.rng import uniform
 from headway.traffic.walkways import WalkNet
 
@@ -21,7 +21,7 @@ FIRST_RING = 300.0  # [m] the same at the very start
 FUTURE_STEP = 10.0  # [m] between the samples of ego's way ahead
 REACH = 400.0  # [m] lanes from which ego's way is further than that do not lead to it
 STOP_BRAKE = 1.6  # [m/s^2] with which a placed vehicle has to manage
-ROUTE_WEIGHT = 3.0  # of the lanes that ego will drive
+ATTRACTION = 1.0  # of lanes that lead to ego's way, where others count 1
 
 
 @njit(cache=True)
@@ -53,7 +53,7 @@ def look_ahead(road: RoadArrays, fleet: Fleet, ego: int, future) -> int:
 
 
 @njit(cache=True)
-def weigh_lanes(road: RoadArrays, fleet: Fleet, scratch: Scratch, ego: int, route_lane, reach):
+def weigh_lanes(road: RoadArrays, fleet: Fleet, scratch: Scratch, ego: int, reach) -> None:
     """Make lanes that lead to ego's way attractive.
 
     Args:
@@ -61,7 +61,6 @@ def weigh_lanes(road: RoadArrays, fleet: Fleet, scratch: Scratch, ego: int, rout
         fleet: vehicles; the plan of row `ego` is read.
         scratch: `lane_weight` is written.
         ego: row of ego.
-        route_lane: (L,) bool lanes of ego's route.
         reach: (L,) [m] out, from the lane's end to the nearest lane that ego will drive, or that
             runs opposite to one.
     """
@@ -89,9 +88,8 @@ def weigh_lanes(road: RoadArrays, fleet: Fleet, scratch: Scratch, ego: int, rout
         if not changed:
             break
     for lane in range(len(reach)):
-        scratch.lane_weight[lane] = max(math.exp(-min(reach[lane], REACH) / 60.0), 0.03)
-        if route_lane[lane]:
-            scratch.lane_weight[lane] = ROUTE_WEIGHT
+        near = math.exp(-min(reach[lane], REACH) / 60.0)
+        scratch.lane_weight[lane] = 1.0 + ATTRACTION * near
 
 
 @njit(cache=True)
@@ -149,7 +147,7 @@ def _clear_speed(
         if j == i or not fleet[j].active:
             continue
         dx, dy = fleet[j].x - x, fleet[j].y - y
-        if abs(dx) > 100.0 or abs(dy) > 100.0:
+        if abs(dx) > 100.0 or abs(dy) > 100.0 or not same_level(fleet[j], road.point[p]):
             continue
         dist = math.hypot(dx, dy)
         bodies = fleet[i].half_length + fleet[j].half_length
@@ -177,17 +175,9 @@ def _clear_speed(
         return -1.0
     if first:
         return 0.0
-    limit = 0.8 * road.lane[lane].speed_limit
+    limit = min(0.8 * road.lane[lane].speed_limit, fleet[i].top_speed)
     square = min(limit * limit, 2.0 * STOP_BRAKE * max(room - 6.0, 0.0))
-    ahead = road.lane[lane].length - road.point[p].s - fleet[i].half_length - 2.0
-    for _ in range(4):
-        # Whatever comes next, it can stop before the junction and be slow enough in the bend.
-        if ahead > 70.0 or road.lane[lane].succ_begin == road.lane[lane].succ_end:
-            break
-        lane = road.succ[road.lane[lane].succ_begin]
-        if road.lane[lane].junction >= 0:
-            break
-        ahead += road.lane[lane].length
+    ahead = _way_to_stop(road, p) - fleet[i].half_length - 2.0
     square = min(square, 2.0 * STOP_BRAKE * max(ahead, 0.0))
     end = road.lane[road.point[p].lane].point_end
     for q in range(p, min(p + 40, end)):
@@ -195,6 +185,26 @@ def _clear_speed(
         if bend > 1e-3:
             square = min(square, 1.5 / bend + 2.0 * STOP_BRAKE * (q - p))
     return math.sqrt(max(square, 0.0))
+
+
+@njit(cache=True)
+def _way_to_stop(road: RoadArrays, p: int) -> float:
+    """Distance [m] from a point to the first stop line or junction ahead, FAR when none is near."""
+    lane = road.point[p].lane
+    at = -road.point[p].s
+    for _ in range(5):
+        for q in range(road.lane[lane].stop_begin, road.lane[lane].stop_end):
+            if at + road.stop[q].s > 0.0:
+                return at + road.stop[q].s
+        at += road.lane[lane].length
+        if road.lane[lane].succ_begin == road.lane[lane].succ_end:
+            return at
+        lane = road.succ[road.lane[lane].succ_begin]
+        if road.lane[lane].junction >= 0:
+            return at
+        if at > 100.0:
+            break
+    return FAR
 
 
 @njit(cache=True)
@@ -232,7 +242,7 @@ def vehicle_spot(
             for k in range(road.grid_start[c], road.grid_start[c + 1]):
                 p = road.grid_point[k]
                 weight = _spot_weight(road, reach, fleet[i].half_length, p, ex, ey, eyaw, first)
-                if weight <= 0.0:
+                if weight <= 0.0 or _too_fast(road, fleet[i], p):
                     continue
                 # Efraimidis and Spirakis (2006): the largest log(u) / w is a draw by weight.
                 key = math.log(max(uniform(rng, 0), 1e-12)) / weight
@@ -241,6 +251,12 @@ def vehicle_spot(
                     if speed >= 0.0:
                         best, best_p, best_speed = key, p, speed
     return best_p, best_speed
+
+
+@njit(cache=True)
+def _too_fast(road: RoadArrays, vehicle, p: int) -> bool:
+    """Whether the road at point `p` is no place for a vehicle as slow as this one."""
+    return road.lane[road.point[p].lane].speed_limit > 2.5 * vehicle.top_speed
 
 
 @njit(cache=True)
@@ -256,6 +272,9 @@ def _spot_weight(
     if dist > (FIRST_RING if first else RING) or (reach[lane] >= REACH and not first):
         return 0.0
     left = road.lane[lane].length - road.point[p].s
+    stop = _way_to_stop(road, p)
+    if stop < half_length + 3.0:
+        return 0.0
     if left < half_length + 3.0 or road.point[p].s < half_length:
         return 0.0
     if first:
@@ -263,7 +282,7 @@ def _spot_weight(
     if in_sight(ex, ey, eyaw, road.point[p].x, road.point[p].y):
         return 0.0
     way = 0.0 if reach[lane] == 0.0 else left + reach[lane]
-    weight = math.exp(-(way + 0.5 * dist) / 40.0)
+    weight = math.exp(-(way + 0.5 * dist) / 80.0)
     # Coming towards ego, or at least not running away behind it.
     towards = -(dx * math.cos(road.point[p].yaw) + dy * math.sin(road.point[p].yaw)) / max(dist, 1.0)
     ahead = (dx * math.cos(eyaw) + dy * math.sin(eyaw)) / max(dist, 1.0)

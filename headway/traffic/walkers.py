@@ -8,6 +8,7 @@ from numba import njit
 
 from headway.traffic.arrays import FAR, PATH_STEP, Crowd, Fleet, RoadArrays, WalkerMode
 from headway.traffic.junctions import travel_time
+from headway.traffic.paths import same_level
 from headway.traffic.rng import chance
 from headway.traffic.walkways import WalkNet
 
@@ -143,6 +144,8 @@ def crossing_free(road: RoadArrays, fleet: Fleet, crowd: Crowd, w: int) -> bool:
     for j in range(len(fleet)):
         if not fleet[j].active:
             continue
+        if not same_level(fleet[j], crowd[w]):
+            continue
         ex, ey = fleet[j].x - x0, fleet[j].y - y0
         if ex * ex + ey * ey > 90.0 * 90.0:
             continue
@@ -207,7 +210,7 @@ def _cross(net: WalkNet, fleet: Fleet, crowd: Crowd, w: int, dt: float) -> None:
 def _vehicle_ahead(fleet: Fleet, crowd: Crowd, w: int) -> int:
     x, y = crowd[w].x + LOOK * crowd[w].dir_x, crowd[w].y + LOOK * crowd[w].dir_y
     for j in range(len(fleet)):
-        if not fleet[j].active:
+        if not fleet[j].active or not same_level(fleet[j], crowd[w]):
             continue
         dx, dy = x - fleet[j].x, y - fleet[j].y
         reach = fleet[j].half_length + 3.0

@@ -109,14 +109,15 @@ class VehicleInfo:
 
 
 @cache
-def _document() -> dict[str, Any]:
+def vehicle_facts() -> dict[str, Any]:
+    """The data file: source, licence, facts by vehicle id, similar vehicles, identified factors."""
     text = resources.files("headway.data").joinpath("vehicles.json").read_text(encoding="utf-8")
     return json.loads(text)
 
 
 def vehicle_types() -> tuple[str, ...]:
     """All vehicle ids of CARLA 0.9.16 that have parameters, sorted."""
-    document = _document()
+    document = vehicle_facts()
     return tuple(sorted({*document["vehicles"], *document["similar"]}))
 
 
@@ -127,7 +128,7 @@ def vehicle_info(type_id: str) -> VehicleInfo:
     Raises:
         ValueError: the id is none of CARLA 0.9.16's vehicles.
     """
-    document = _document()
+    document = vehicle_facts()
     similar = document["similar"].get(type_id)
     facts = document["vehicles"].get(similar or type_id)
     if facts is None:

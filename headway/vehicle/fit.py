@@ -7,7 +7,7 @@ Which recording fixes which figure, and how well, is in docs/fidelity.md.
 
 TORQUE_SCALE = 1.3  # of the engine's torque curve, for vehicles that nobody recorded
 DAMPING_FULL_SCALE = 1.6  # of the engine's damping at full throttle
-BRAKE_SCALE = 0.48  # of the brakes' nominal torque
+BRAKE_SCALE = 0.5  # of the brakes' nominal torque
 CLUTCH_LIMIT = 2.0  # times the engine's peak torque
 MIN_BRAKE = 3.0  # [m/s^2] of full brake alone; trucks' nominal torques would give 0.5
 MAX_BRAKE = 8.0  # [m/s^2] the same; two-wheelers' nominal torques would give 90
@@ -15,5 +15,5 @@ BRAKE_LAG = 0.06  # [s]
 STEER_LAG = 0.06  # [s]
 SHIFT_EXTRA = 0.30  # [s] that a shift, also the one out of neutral, takes beyond its nominal time
 SHIFT_LATENCY = 2.0  # [s] between two automatic shifts, PhysX's default
-STIFF_FRONT = 16.2  # [1/rad] cornering stiffness per newton of load; PhysX's default is 17
-STIFF_REAR = 18.0  # [1/rad] above the front's: the cars understeer a little
+STIFF_FRONT = 17.0  # [1/rad] cornering stiffness per newton of load, PhysX's default
+STIFF_REAR = 18.9  # [1/rad] a little above the front's: the cars understeer

@@ -1,7 +1,9 @@
 """From wanted acceleration and wheel angle back to pedals and steer, by a table of the kernel.
 
 Each parameter row carries its own table: the acceleration that the kernel settles at, over speeds
-and pedal positions, in the gear that the automatic gearbox is in when it has come up to that speed.
+and pedal positions, in the gear that the automatic gearbox is in when it has come up, or down, to
+that speed. Which gear that is depends on the past, so behind a real gearbox the map is off by the
+difference of two neighbouring gears for a while; a tracker closes that by feedback.
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ TABLE = int(P.INVERSE)
 SETTLE = 40  # steps of 10 ms at a held speed, until the clutch's slip has settled
 FREE = 30  # steps of 10 ms let go, so that the engine's inertia counts
 SKIP = 10  # of those, left out of the mean
+CAME_FROM = 1.2  # times the present speed, when slowing
 _SPEEDS = np.array(INVERSE_SPEEDS)
 _PEDALS = np.array(INVERSE_PEDALS)
 
@@ -40,7 +43,8 @@ def settled_accel(param: Array, speed: float, pedal: float, state: Array, contro
         control[:] = 0.0
         control[k.C_THROTTLE] = max(pedal, 0.0)
         control[k.C_BRAKE] = max(-pedal, 0.0)
-        state[k.GEAR] = k.cruise_gear(param, speed)
+        # A car that slows is still in the gear of the higher speed that it comes from.
+        state[k.GEAR] = k.cruise_gear(param, speed if pedal > 0.0 else CAME_FROM * speed)
         state[k.AGE] = -1e9  # no shift in here
         state[k.BRAKE] = control[k.C_BRAKE]
         state[k.ENGINE] = start / param[k.RADIUS] * k.gear_ratio(param, int(state[k.GEAR]))

@@ -22,6 +22,7 @@ KINEMATIC_SPEED = 1.5  # [m/s] below it the kinematic model alone
 DYNAMIC_SPEED = 4.0  # [m/s] above it the dynamic model alone
 SLIP_LAG = 0.04  # [s] with which the kinematic model's yaw rate follows the wheel angle
 STOPPED_SPEED = 0.05  # [m/s] below it, with closed throttle, the gearbox falls into neutral
+HILL_HOLD = 0.3  # of the weight: holds a car at rest until its gear is in, as PhysX's tyres stick
 DOWN_MARGIN = 0.8  # of the up ratio: a shift down ends below it
 
 X, Y, YAW, VX, VY, YAW_RATE = int(S.X), int(S.Y), int(S.YAW), int(S.VX), int(S.VY), int(S.YAW_RATE)
@@ -230,7 +231,7 @@ def toward(value: float, target: float, step: float) -> float:
 
 
 @njit(cache=True, error_model="numpy")
-def step_lateral(
+def step_lateral(  # noqa: PLR0917  kernels take many arrays
     state: Array, param: Array, force_x: float, grade_y: float, follow: float, dt: float
 ) -> None:
     """Advance side velocity and yaw rate by `dt`; `force_x` [N] uses up part of the friction.
@@ -247,30 +248,42 @@ def step_lateral(
     kin_r = toward(r, r + follow * (vx * tan / length - r), grip * 4.0 / length)
     kin_vy = toward(vy, kin_r * param[REAR], grip)
     blend = (abs(vx) - KINEMATIC_SPEED) / (DYNAMIC_SPEED - KINEMATIC_SPEED)
-    if blend <= 0.0:
-        state[YAW_RATE], state[VY] = kin_r, kin_vy
-        return
-    blend = min(blend, 1.0)
-    b = param[REAR] + param[CG]
-    a = length - b
+    blend = min(max(blend, 0.0), 1.0)
     vy += param[CG] * r
-    cos = 1.0 / math.sqrt(1.0 + tan * tan)
-    sin = tan * cos
-    used = force_x / (param[FRICTION] * mass * GRAVITY)
-    left = math.sqrt(max(0.0, 1.0 - used * used)) * param[FRICTION]
-    load_f, load_r = mass * GRAVITY * b / length, mass * GRAVITY * a / length
-    front = vy + a * r
-    force_f = tyre_force(
-        param[STIFF_F] * load_f, vx * cos + front * sin, front * cos - vx * sin, left * load_f
-    )
-    force_r = tyre_force(param[STIFF_R] * load_r, vx, vy - b * r, left * load_r)
-    slope = GRAVITY * grade_y / math.sqrt(1.0 + grade_y * grade_y)
-    dyn_vy = vy + dt * ((force_f * cos + force_r) / mass - vx * r - slope)
-    dyn_r = r + dt * (a * force_f * cos - b * force_r) / param[INERTIA]
-    state[VX] += blend * dt * (dyn_vy * dyn_r - force_f * sin / mass)
-    dyn_vy -= param[CG] * dyn_r
-    state[YAW_RATE] = kin_r + blend * (dyn_r - kin_r)
-    state[VY] = kin_vy + blend * (dyn_vy - kin_vy)
+    gyration = param[INERTIA] / mass
+    energy = vx * vx + vy * vy + gyration * r * r  # twice the kinetic energy per mass
+    state[YAW_RATE], state[VY] = kin_r, kin_vy
+    if blend > 0.0:
+        b = param[REAR] + param[CG]
+        a = length - b
+        cos = 1.0 / math.sqrt(1.0 + tan * tan)
+        sin = tan * cos
+        used = force_x / (param[FRICTION] * mass * GRAVITY)
+        left = math.sqrt(max(0.0, 1.0 - used * used)) * param[FRICTION]
+        load_f, load_r = mass * GRAVITY * b / length, mass * GRAVITY * a / length
+        front = vy + a * r
+        force_f = tyre_force(
+            param[STIFF_F] * load_f, vx * cos + front * sin, front * cos - vx * sin, left * load_f
+        )
+        force_r = tyre_force(param[STIFF_R] * load_r, vx, vy - b * r, left * load_r)
+        slope = GRAVITY * grade_y / math.sqrt(1.0 + grade_y * grade_y)
+        dyn_vy = vy + dt * ((force_f * cos + force_r) / mass - vx * r - slope)
+        dyn_r = r + dt * (a * force_f * cos - b * force_r) / param[INERTIA]
+        state[VX] += blend * dt * (dyn_vy * dyn_r - force_f * sin / mass)
+        energy += 2.0 * dt * abs(slope * vy)
+        dyn_vy -= param[CG] * dyn_r
+        state[YAW_RATE] += blend * (dyn_r - kin_r)
+        state[VY] += blend * (dyn_vy - kin_vy)
+    # Turning costs forward motion: tyres that only roll or slide sideways do no work on the car.
+    r = state[YAW_RATE]
+    vy = state[VY] + param[CG] * r
+    turning = vy * vy + gyration * r * r
+    if turning + state[VX] * state[VX] > energy:
+        if turning > energy:
+            state[VY] *= math.sqrt(energy / turning)
+            state[YAW_RATE] *= math.sqrt(energy / turning)
+            turning = energy
+        state[VX] = math.copysign(math.sqrt(energy - turning), vx)
 
 
 @njit(cache=True, error_model="numpy")
@@ -285,6 +298,8 @@ def step_longitudinal(
     resist = param[BRAKE_FORCE] * state[BRAKE] + param[ROLLING] * weight
     if control[C_HAND] > 0.5:
         resist += param[HAND_FORCE]
+    if state[TIMER] > 0.0 and abs(vx) < STOPPED_SPEED:
+        resist += HILL_HOLD * weight
     limit = param[FRICTION] * weight
     # Dry friction stops a car and then holds it: it never turns the motion round.
     change = min(resist, limit) * dt / param[MASS]
@@ -304,7 +319,7 @@ def lag(dt: float, time_constant: float) -> float:
 
 
 @njit(cache=True, error_model="numpy")
-def substep(
+def substep(  # noqa: PLR0917  kernels take many arrays
     state: Array,
     control: Array,
     param: Array,
@@ -337,7 +352,7 @@ def all_lags(param: Array, dt: float) -> tuple[float, float, float]:
 
 
 @njit(cache=True, error_model="numpy")
-def step_vehicles(
+def step_vehicles(  # noqa: PLR0917  kernels take many arrays
     state: Array,
     control: Array,
     params: Array,

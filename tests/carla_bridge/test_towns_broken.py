@@ -45,10 +45,19 @@ CASES = {
         lambda: change(r'(<geometry [^>]*)length="[^"]*"', r'\1length="-3"'),
         r"road 1: a geometry has the length -3.0 m",
     ),
-    "nan": (lambda: change(r'(<geometry [^>]*)x="[^"]*"', r'\1x="nan"'), "x='nan'> is not a finite"),
+    "nan": (
+        lambda: change(r'(<geometry [^>]*)x="[^"]*"', r'\1x="nan"'),
+        "x='nan'> is not a finite",
+    ),
     "word": (lambda: change(r'(<arc )curvature="[^"]*"', r'\1curvature="x"'), "curvature='x'"),
-    "infinite": (lambda: change(r'(<width [^>]*)a="[^"]*"', r'\1a="inf"'), r"lane \d: <width a='inf'>"),
-    "endless": (lambda: change(r'(<road [^>]*)length="[^"]*"', r'\1length="1e12"'), "length is 1e"),
+    "infinite": (
+        lambda: change(r'(<width [^>]*)a="[^"]*"', r'\1a="inf"'),
+        r"lane \d: <width a='inf'>",
+    ),
+    "endless": (
+        lambda: change(r'(<road [^>]*)length="[^"]*"', r'\1length="1e12"'),
+        "length is 1000000000000.0 m",
+    ),
     "spiral": (
         lambda: change(r"<arc [^>]*/>", '<spiral curvStart="0.01" curvEnd="0.01"/>'),
         "constant curvature 0.01 gives NaN",
@@ -72,6 +81,11 @@ CASES = {
     ),
     "lane link": (lambda: change(r'<predecessor id="-2"/>', '<predecessor id="-9"/>'), "lane -9"),
     "lane twice": (lambda: change(r'<lane id="2"', '<lane id="1"'), "are not unique"),
+    "contact": (lambda: change(r' contactPoint="end"', ' contactPoint=""'), "not start or end"),
+    "late heights": (
+        lambda: change(r'<elevation s="0"', '<elevation s="8"'),
+        "first <elevation> is",
+    ),
     "signal": (lambda: change(r'(<signal [^>]*) s="[^"]*"', r'\1 s="-4"'), "before the road"),
 }
 
@@ -85,7 +99,7 @@ def test_faults_are_named(case):
     assert str(caught.value).startswith("town 'mine': ")
 
 
-@pytest.mark.parametrize("case", ["controller", "reference", "no shape", "no lanes", "lane link"])
+@pytest.mark.parametrize("case", ["controller", "reference", "no shape", "no lanes", "no centre"])
 def test_these_faults_would_kill_the_process(case):
     """Else the checks guard against nothing."""
     xodr = CASES[case][0]()
@@ -98,7 +112,9 @@ def test_what_only_libcarla_can_tell_is_tried_in_a_child(tmp_path, monkeypatch):
     monkeypatch.setenv("HEADWAY_CACHE", str(tmp_path))
     walks = ring().replace('type="driving"', 'type="sidewalk"')
     check_xodr("walks", walks)
-    with pytest.raises(BrokenTown, match="town 'walks': LibCarla cannot use it: .*no driving lanes"):
+    with pytest.raises(
+        BrokenTown, match=r"town 'walks': LibCarla cannot use it: .*no driving lanes"
+    ):
         try_in_child("walks", walks)
     assert not list(tmp_path.rglob("*.passed"))
     try_in_child("ring", ring())

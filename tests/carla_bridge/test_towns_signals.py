@@ -17,7 +17,7 @@ OWN = {"grid": grid, "ring": ring}
 CARLAS = ("Town01", "Town02", "Town03", "Town04", "Town05", "Town10HD")
 
 
-@pytest.fixture(params=[*OWN, *CARLAS])
+@pytest.fixture(scope="module", params=[*OWN, *CARLAS])
 def world(request):
     """Map, XML root and signals of one town."""
     name = request.param

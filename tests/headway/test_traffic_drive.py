@@ -77,7 +77,7 @@ class Street:
         lane = int(rng.choice(lanes))
         row = self.graph.points(lane).start + 15
         fleet.x[EGO], fleet.y[EGO] = self.graph.xyz[row, 0], self.graph.xyz[row, 1]
-        fleet.yaw[EGO] = self.graph.yaw[row]
+        fleet.yaw[EGO], fleet.z[EGO] = self.graph.yaw[row], self.graph.xyz[row, 2]
         fleet.active[EGO] = fleet.driven[EGO] = True
         self.model.look(0.0)
         for i in range(self.model.vehicles.start, self.model.vehicles.stop):
@@ -108,6 +108,10 @@ class Street:
         crowd.x[:] += crowd.vx * DT
         crowd.y[:] += crowd.vy * DT
         self.now += DT
+        for i in np.flatnonzero(fleet.active):
+            lane = fleet.plan[i, 0]
+            row = self.graph.point_start[lane] + int(np.clip(fleet.s[i], 0, self.graph.length[lane] - 1))
+            fleet.z[i] = self.graph.xyz[min(row, self.graph.point_start[lane + 1] - 1), 2]
         self.count_reds(before, signals)
         if round(self.now / DT) % 4 == 0:
             self.count_collisions()
@@ -148,7 +152,7 @@ class Street:
         }
         for n, i in enumerate(rows):
             for j in rows[n + 1 :]:
-                if math.hypot(f.x[i] - f.x[j], f.y[i] - f.y[j]) < 6.0 and overlap(
+                if math.hypot(f.x[i] - f.x[j], f.y[i] - f.y[j]) < 6.0 and abs(f.z[i] - f.z[j]) < 2 and overlap(
                     boxes[int(i)], boxes[int(j)]
                 ):
                     self.collisions.add(("vehicles", int(i), int(j)))

@@ -71,6 +71,15 @@ def test_no_creep_in_gear_or_out_of_it():
     assert np.array_equal(before[:, [S.X, S.Y, S.YAW]], cars.state[:, [S.X, S.Y, S.YAW]])
 
 
+def test_pulls_away_uphill_without_rolling_back():
+    cars = Cars(MODEL3, MKZ, grade=(0.1, 0.0))
+    cars.run(1.0, brake=1.0)
+    start = cars.state[:, S.X].copy()
+    states = cars.run(4.0, throttle=0.7)
+    assert (states[:, :, S.X] >= start - 0.01).all()
+    assert (states[-1, :, S.VX] > 2.0).all()
+
+
 def test_rolls_down_a_slope_and_not_faster_than_gravity():
     cars = Cars(MODEL3, grade=(-0.1, 0.0))
     speed = cars.run(2.0)[-1, 0, S.VX]
@@ -124,7 +133,7 @@ def test_energy_never_rises_without_throttle(type_id):
             same = gears == last[1]
             assert (energy[same] <= last[0][same] * 1.002 + 1.0).all()
         last = (energy, gears)
-    assert (np.abs(cars.state[:, S.VX]) < 10.0).all()
+    assert (np.abs(cars.state[:, S.VX]) < 12.0).all()
 
 
 def test_coast_down_falls_and_halves_in_plausible_time():
@@ -140,8 +149,8 @@ def test_coast_down_falls_and_halves_in_plausible_time():
 def test_top_speed_is_plausible(type_id):
     cars = Cars(type_id)
     speed = cars.run(120.0, throttle=1.0)[-1, 0, S.VX]
-    two_wheels = type_id.split(".")[1] in {"bh", "diamondback", "gazelle"}
-    assert (5.0 if two_wheels else 20.0) < speed < 110.0
+    light = type_id.split(".")[1] in {"bh", "diamondback", "gazelle", "vespa"}
+    assert (5.0 if light else 20.0) < speed < 110.0
 
 
 def test_constant_steer_traces_a_circle():

@@ -36,6 +36,7 @@ def _drive(type_id: str, accel: float, start: float, seconds: float) -> np.ndarr
     for i in range(settle + round(seconds / 0.05)):
         if i <= settle:  # rolling in gear, the clutch settled, at the asked speed
             state[0, S.VX] = start
+            state[0, S.SHIFT_AGE] = 0.0 if i < settle // 2 else -1e9  # then no shift
         throttle, brake = inverse_accel(params, state[:, S.VX], np.array([accel]))
         control[0, C.THROTTLE], control[0, C.BRAKE] = throttle[0], brake[0]
         step_vehicles(state, control, params, grade, active, 0.05)

@@ -16,7 +16,7 @@ from headway.driver import Driver
 from headway.road.frenet import project_on_route, route_poses
 from headway.road.lane_graph import LaneGraph
 from headway.road.route import Route
-from headway.road.shapes import boxes_overlap
+from headway.road.shapes import overlaps
 from headway.types import (
     ActorSnapshot,
     AgentKind,
@@ -81,7 +81,7 @@ def straight(x: float, y: float, yaw: float, way: Callable[[float], float]) -> C
     return motion
 
 
-@dataclass
+@dataclass(repr=False)
 class World:
     """Ego and the scripts on one route."""
 
@@ -164,10 +164,10 @@ class World:
             observation = self.observe()
             actors = observation.actors
             assert actors is not None
-            for i in range(len(actors.id)):
-                if boxes_overlap(observation.ego.pose, observation.ego.extent, actors.pose[i],
-                                 actors.extent[i]):  # fmt: skip
-                    self.overlaps.append((self.t, int(actors.id[i])))
+            touching = np.zeros(len(actors.id), bool)
+            overlaps(observation.ego.pose, observation.ego.extent, actors.pose, actors.extent,
+                     touching)  # fmt: skip
+            self.overlaps += [(self.t, int(i)) for i in actors.id[touching]]
             self.step(self.driver.act(observation))
             if until is not None and until(self):
                 break

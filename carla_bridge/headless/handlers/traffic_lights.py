@@ -33,7 +33,7 @@ def set_traffic_light_red_time(server: Server, actor_id: int, seconds: float) ->
 
 @rpc("freeze_traffic_light", ACTOR, FLAG, answer=Answer.VOID)
 def freeze_traffic_light(server: Server, actor_id: int, frozen: bool) -> None:
-    """Hold a light."""
+    """Hold a light, and with it its group."""
     server.world.signals.freeze(actor_id, frozen)
 
 

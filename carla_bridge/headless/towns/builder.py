@@ -70,7 +70,9 @@ class End:
     def lanes(self, incoming: bool, kind: str = "driving") -> list[int]:
         """Ids of the lanes that leave the road here (or enter it), from left to right."""
         right = incoming == (self.at == "end")
-        ids = [i for i in self.section.ids() if (i < 0) == right and self.section.lane(i).kind == kind]
+        ids = [
+            i for i in self.section.ids() if (i < 0) == right and self.section.lane(i).kind == kind
+        ]
         return sorted(ids, key=abs)
 
     def lane_out(self, lane_id: int) -> Pose:
@@ -109,7 +111,7 @@ class TownBuilder:
 
     def road(
         self, plan: PlanView, sections: Sequence[Section], speed_kmh: float, kind: str = "town",
-        elevation: Elevation | None = None, offset: float = 0.0, name: str = "",
+        *, elevation: Elevation | None = None, offset: float = 0.0, name: str = "",
     ) -> Road:  # fmt: skip
         """Add an ordinary road; lanes of the same id follow each other through its sections."""
         self._num_roads += 1
@@ -143,7 +145,7 @@ class TownBuilder:
 
     def connect(
         self, junction: Junction, start: End, start_lane: int, goal: End, goal_lane: int,
-        radius: float = 9.0, kind: str = "driving", smooth: bool = False,
+        *, radius: float = 9.0, kind: str = "driving", smooth: bool = False,
     ) -> Road:  # fmt: skip
         """Add one movement: a road of one lane whose reference line is the lane's centre.
 
@@ -178,7 +180,7 @@ class TownBuilder:
 
     def crossing(
         self, ends: Sequence[End], control: str = "none", minor: Sequence[End] = (),
-        crosswalks: bool = True, radius: float = 9.0, protected: bool = False,
+        *, crosswalks: bool = True, radius: float = 9.0, protected: bool = False,
     ) -> Junction:  # fmt: skip
         """Add a crossing or T-junction with every movement, sidewalks around its corners.
 
@@ -201,7 +203,15 @@ class TownBuilder:
         for start, goal in zip(ends, [*ends[1:], ends[0]], strict=True):
             sidewalks = start.lanes(True, "sidewalk"), goal.lanes(False, "sidewalk")
             if sidewalks[0] and sidewalks[1]:
-                self.connect(junction, start, sidewalks[0][0], goal, sidewalks[1][0], 4.5, "sidewalk")
+                self.connect(
+                    junction,
+                    start,
+                    sidewalks[0][0],
+                    goal,
+                    sidewalks[1][0],
+                    radius=4.5,
+                    kind="sidewalk",
+                )
         if crosswalks:
             for end in ends:
                 self.crosswalk(end)
@@ -221,9 +231,9 @@ class TownBuilder:
             for origin, target in zip(origins, targets, strict=False):
                 self.connect(junction, start, origin, goal, target, smooth=True)
         elif turn > 0:
-            self.connect(junction, start, origins[0], goal, targets[0], 1.5 * radius)
+            self.connect(junction, start, origins[0], goal, targets[0], radius=1.5 * radius)
         else:
-            self.connect(junction, start, origins[-1], goal, targets[-1], radius)
+            self.connect(junction, start, origins[-1], goal, targets[-1], radius=radius)
 
     def _lights(self, junction: Junction, ends: Sequence[End], protected: bool) -> None:
         phases: list[tuple[float, list[int]]] = []

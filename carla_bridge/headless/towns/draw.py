@@ -1,4 +1,4 @@
-"""Draws a town from above: lanes by kind, markings, arrows, crosswalks, lights, signs, spawn points."""
+"""Draws a town from above: lanes, markings, arrows, crosswalks, lights, signs, spawn points."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from matplotlib.lines import Line2D
 from shapely import Polygon
 from shapely.ops import unary_union
 
-from carla_bridge.headless.towns.load import load_town
 from carla_bridge.headless.towns.town import SignalSpec, Town
 from headway.road.lane_graph import LaneGraph, LaneKind
 from headway.types import Array
@@ -38,21 +37,9 @@ INCHES_PER_KM = 22.0
 ARROW_EVERY = 45.0  # [m]
 
 
-def draw_town(name: str, path_png: str | Path) -> None:
-    """Draw a town into a PNG.
-
-    Args:
-        name: of the town, as for `load_town`.
-        path_png: file to write.
-
-    Raises:
-        TownNotFound: there is none of that name.
-        BrokenTown: its file is broken.
-    """
-    draw(load_town(name), path_png)
-
-
-def draw(town: Town, path_png: str | Path, around: tuple[float, float, float] | None = None) -> None:
+def draw(
+    town: Town, path_png: str | Path, around: tuple[float, float, float] | None = None
+) -> None:
     """Draw a town, or `around` x, y, radius [m] of it, into a PNG."""
     graph = town.lane_graph
     low, high = graph.xyz[:, :2].min(axis=0) - (25.0, 70.0), graph.xyz[:, :2].max(axis=0) + 40.0
@@ -93,7 +80,7 @@ def _lanes(axes: Axes, graph: LaneGraph) -> None:
     order = (LaneKind.SIDEWALK, LaneKind.SHOULDER, LaneKind.PARKING, LaneKind.BIKING,
              LaneKind.DRIVING)  # fmt: skip
     for zorder, kind in enumerate(order):
-        polygons = [_strip(graph, lane, 1.0, -1.0) for lane in np.flatnonzero(graph.kind == kind)]
+        polygons = [_strip(graph, int(i), 1.0, -1.0) for i in np.flatnonzero(graph.kind == kind)]
         axes.add_collection(
             PolyCollection(polygons, facecolors=FILL[kind], edgecolors=FILL[kind], linewidths=0.6,
                            zorder=1 + 0.1 * zorder)
@@ -147,7 +134,7 @@ def _crosswalks(axes: Axes, graph: LaneGraph) -> None:
             continue
         a, b, c, d = corners
         if np.linalg.norm(b - a) < np.linalg.norm(d - a):
-            a, b, c, d = a, d, c, b  # a to b is the long side now
+            b, d = d, b  # a to b is the long side now
         count = max(2, int(np.linalg.norm(b - a) / 0.5))
         for i in range(0, count, 2):
             u, v = i / count, min((i + 1) / count, 1.0)
@@ -183,7 +170,9 @@ def _signals(axes: Axes, signals: tuple[SignalSpec, ...], scale: float) -> None:
             yaw = math.radians(-box.yaw)
             cos, sin = math.cos(yaw), math.sin(yaw)
             local = np.array([[1, 1], [-1, 1], [-1, -1], [1, -1]]) * box.extent[:2]
-            boxes.append(local @ np.array([[cos, sin], [-sin, cos]]) + (box.center[0], -box.center[1]))
+            boxes.append(
+                local @ np.array([[cos, sin], [-sin, cos]]) + (box.center[0], -box.center[1])
+            )
         axes.add_collection(
             PolyCollection(boxes, facecolors=color, alpha=0.55, linewidths=0, zorder=5)
         )
@@ -199,8 +188,8 @@ def _furniture(axes: Axes, town: Town, low: Array, high: Array) -> None:
               color="#333333", zorder=10,
               bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8})  # fmt: skip
     handles = [
-        Line2D([], [], marker=marker, color="none", markerfacecolor=color, markersize=9, label=label,
-               markeredgecolor="white")
+        Line2D([], [], marker=marker, color="none", markerfacecolor=color, markersize=9,
+               markeredgecolor="white", label=label)
         for prefix, (marker, color, label) in SIGNS.items()
         if any(spec.type_id.startswith(prefix) for spec in town.signals)
     ]  # fmt: skip

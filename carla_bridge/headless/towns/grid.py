@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
+from itertools import pairwise
 
 from carla_bridge.headless.towns.builder import End, TownBuilder
 from carla_bridge.headless.towns.opendrive import Lane, Section
@@ -18,6 +19,7 @@ CORNER = 80.0  # [m] radius of the perimeter's corners
 CLEARANCE = 4.5  # [m] between a crossing road's sidewalk and the end of an arm: the crosswalk
 MOUTH = 24.0  # [m] without parking and lane changes before a crossing
 EAST, NORTH, WEST, SOUTH = 0.0, math.pi / 2, math.pi, -math.pi / 2
+Node = tuple[float, float]
 HALF_WIDTH = {
     "avenue": 2 * LANE + GUTTER + SIDEWALK,
     "street": LANE + PARKING + SIDEWALK,
@@ -75,12 +77,13 @@ class _Grid:
 
     def __init__(self) -> None:
         self.town = TownBuilder("grid", (48.1, 11.5))
-        self.arms: dict[tuple[float, float], dict[float, End]] = {}
-        self.kinds: dict[tuple[float, float], dict[float, str]] = {}
-        self.edges: list[tuple[PlanView, str, tuple, tuple, int]] = []
+        self.arms: dict[Node, dict[float, End]] = {}
+        self.kinds: dict[Node, dict[float, str]] = {}
+        self.edges: list[tuple[PlanView, str, Node, Node, int]] = []
 
-    def edge(self, kind: str, start: tuple, heading: float, goal: tuple, speed: int,
-             bend: float = 0.0) -> None:  # fmt: skip
+    def edge(
+        self, kind: str, start: Node, heading: float, goal: Node, speed: int, *, bend: float = 0.0
+    ) -> None:
         """Plan a road from point to point; `bend` [m] pushes its middle aside to the left."""
         self._note(start, heading, kind)
         arrival = PlanView(Pose(*start, heading))
@@ -93,7 +96,7 @@ class _Grid:
         self._note(goal, arrival.end.reversed().heading, kind)
         self.edges.append((arrival, kind, start, goal, speed))
 
-    def around(self, start: tuple, heading: float, goal: tuple, speed: int) -> None:
+    def around(self, start: Node, heading: float, goal: Node, speed: int) -> None:
         """Plan a perimeter road that turns left around a corner."""
         self._note(start, heading, "avenue")
         forward, left = Pose(*start, heading).local(Pose(*goal, 0.0))
@@ -102,7 +105,7 @@ class _Grid:
         self._note(goal, plan.end.reversed().heading, "avenue")
         self.edges.append((plan, "avenue", start, goal, speed))
 
-    def _note(self, node: tuple, heading: float, kind: str) -> None:
+    def _note(self, node: Node, heading: float, kind: str) -> None:
         self.kinds.setdefault(node, {})[_compass(heading)] = kind
 
     def build(self) -> str:
@@ -125,7 +128,7 @@ class _Grid:
             self.town.crossing(ends, control, minor, radius=7.0)
         return self.town.xml()
 
-    def _cut(self, node: tuple, heading: float) -> float:
+    def _cut(self, node: Node, heading: float) -> float:
         """How far [m] before a node an arm ends: beyond the roads that cross it there."""
         across = [HALF_WIDTH[kind] for other, kind in self.kinds[node].items()
                   if abs(math.sin(other - heading)) > 0.5]  # fmt: skip
@@ -160,10 +163,10 @@ def grid() -> str:
     plan = _Grid()
     west, east, south, north = XS[0], XS[-1], YS[0], YS[-1]
     for y, heading, xs in ((south, EAST, XS[1:-1]), (north, WEST, XS[-2:0:-1])):
-        for x, following in zip(xs, xs[1:], strict=False):
+        for x, following in pairwise(xs):
             plan.edge("avenue", (x, y), heading, (following, y), 60)
     for x, heading, ys in ((east, NORTH, YS[1:-1]), (west, SOUTH, YS[-2:0:-1])):
-        for y, following in zip(ys, ys[1:], strict=False):
+        for y, following in pairwise(ys):
             plan.edge("avenue", (x, y), heading, (x, following), 60)
     plan.around((XS[-2], south), EAST, (east, YS[1]), 60)
     plan.around((east, YS[-2]), NORTH, (XS[-2], north), 60)
@@ -171,13 +174,13 @@ def grid() -> str:
     plan.around((west, YS[1]), SOUTH, (XS[1], south), 60)
     for y in YS[1:-1]:
         kind, speed = ("avenue", 50) if y == AVENUE_Y else ("street", 40)
-        for x, following in zip(XS, XS[1:], strict=False):
+        for x, following in pairwise(XS):
             plan.edge(kind, (x, y), EAST, (following, y), speed)
     for x in XS[1:-1]:
         kind, speed = ("avenue", 50) if x == AVENUE_X else ("street", 30)
         stops = [y for y in (*YS[:3], MIDDLE[1], YS[3]) if y != MIDDLE[1] or x in XS[2:4]]
-        for y, following in zip(stops, stops[1:], strict=False):
+        for y, following in pairwise(stops):
             bend = {(-390.0, -150.0): 22.0, (400.0, 130.0): -22.0}.get((x, y), 0.0)
-            plan.edge(kind, (x, y), NORTH, (x, following), speed, bend)
+            plan.edge(kind, (x, y), NORTH, (x, following), speed, bend=bend)
     plan.edge("street", (XS[2], MIDDLE[1]), EAST, (XS[3], MIDDLE[1]), 30)
     return plan.build()

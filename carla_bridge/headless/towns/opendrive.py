@@ -147,7 +147,9 @@ class Crosswalk:
     def xml(self) -> str:
         """The element; LibCarla wants a closed outline that is a direct child."""
         ring = [*self.corners, self.corners[0]]
-        outline = tag("outline", *[tag("cornerLocal", u=u, v=v, z=0.0, height=0.0) for u, v in ring])
+        outline = tag(
+            "outline", *[tag("cornerLocal", u=u, v=v, z=0.0, height=0.0) for u, v in ring]
+        )
         return tag(
             "object", outline, id=self.object_id, name=f"crosswalk{self.object_id}", s=self.s,
             t=0.0, zOffset=0.0, hdg=0.0, roll=0.0, pitch=0.0, orientation="none", type="crosswalk",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 _TINY = 1e-9
 _CUBIC_STEPS = 400  # even, for Simpson's rule
@@ -201,7 +202,7 @@ class Elevation:
     def through(nodes: list[tuple[float, float, float]]) -> Elevation:
         """Smooth heights through `nodes` of (s [m], z [m], slope [m/m])."""
         pieces = []
-        for (s0, z0, m0), (s1, z1, m1) in zip(nodes, nodes[1:], strict=False):
+        for (s0, z0, m0), (s1, z1, m1) in pairwise(nodes):
             h = s1 - s0
             c = (3 * (z1 - z0) / h - 2 * m0 - m1) / h
             d = (m0 + m1 - 2 * (z1 - z0) / h) / (h * h)

@@ -192,7 +192,9 @@ class _Ring:
         """A road of one lane each way; heights as (share of its length, z [m], slope)."""
         nodes = [(share * plan.length, z, slope) for share, z, slope in heights]
         elevation = Elevation.through(nodes) if nodes else None
-        road = self.town.road(plan, [country(speed <= VILLAGE)], speed, "rural", elevation)
+        road = self.town.road(
+            plan, [country(speed <= VILLAGE)], speed, "rural", elevation=elevation
+        )
         for at in ("start", "end"):
             self.town.speed_sign(End(road, at), speed, 30.0)
         return road
@@ -228,9 +230,9 @@ class _Ring:
         for i, arm in enumerate(arms):
             before, after = End(pieces[i - 1], "end"), End(pieces[i], "start")
             junction = self.town.junction([before, after, arm])
-            self.town.connect(junction, before, -1, after, -1, RADIUS)
-            self.town.connect(junction, before, -1, arm, arm.lanes(False)[0], 25.0)
-            self.town.connect(junction, arm, arm.lanes(True)[0], after, -1, 25.0)
+            self.town.connect(junction, before, -1, after, -1, radius=RADIUS)
+            self.town.connect(junction, before, -1, arm, arm.lanes(False)[0], radius=25.0)
+            self.town.connect(junction, arm, arm.lanes(True)[0], after, -1, radius=25.0)
             self.town.sign(arm, YIELD)
             self.town.crosswalk(arm, -9.0, -6.0)
 
@@ -246,15 +248,21 @@ class _Ring:
         plan = PlanView(start).line(30.0).arc(150.0, QUARTER)
         plan.cubic_to(Pose(-330.0, -330.0, 0.0)).line(40.0)
         plan.cubic_to(arm_west.reversed().ahead(-60.0)).line(60.0)
-        western = self.two_way(
-            plan, [(0.0, 0.0, 0.0), (0.3, 9.0, 0.05), (0.5, 14.0, 0.0), (0.75, 6.5, -0.04), (1.0, 3.0, 0.0)]
-        )  # fmt: skip
+        hill = [
+            (0.0, 0.0, 0.0),
+            (0.3, 9.0, 0.05),
+            (0.5, 14.0, 0.0),
+            (0.75, 6.5, -0.04),
+            (1.0, 3.0, 0.0),
+        ]
+        western = self.two_way(plan, hill)
         self.narrowing(west, End(western, "start"))
         # east: from the roundabout to a T-junction, then up to the motorway
         tee = Pose(330.0, -300.0, 0.0)
         plan = PlanView(arm_east).line(60.0).cubic_to(tee.ahead(-80.0)).line(60.0)
-        middle = self.two_way(plan, [(0.0, 3.0, 0.0), (0.5, -2.0, 0.0), (0.9, 4.0, 0.02), (1.0, 4.5, 0.0)],
-                              VILLAGE)
+        middle = self.two_way(
+            plan, [(0.0, 3.0, 0.0), (0.5, -2.0, 0.0), (0.9, 4.0, 0.02), (1.0, 4.5, 0.0)], VILLAGE
+        )
         plan = PlanView(tee.ahead(20.0)).line(80.0)
         gate = self.two_way(plan, [(0.0, 4.5, 0.0), (1.0, 5.5, 0.02)], VILLAGE)
         plan = PlanView(plan.end)
@@ -277,9 +285,13 @@ class _Ring:
         link = self.two_way(plan, [(0.0, 0.0, 0.0), (0.5, 6.0, 0.01), (1.0, 3.0, 0.0)], VILLAGE)
         head, (off, on) = End(link, "start"), self.inner
         junction = self.town.junction([head, off, on])
-        self.town.connect(junction, off, off.lanes(True)[0], head, head.lanes(False)[0], smooth=True)
+        self.town.connect(
+            junction, off, off.lanes(True)[0], head, head.lanes(False)[0], smooth=True
+        )
         self.town.connect(junction, head, head.lanes(True)[0], on, on.lanes(False)[0], smooth=True)
-        self.roundabout([End(middle, "start"), End(link, "end"), End(western, "end"), End(southern, "start")])
+        self.roundabout(
+            [End(middle, "start"), End(link, "end"), End(western, "end"), End(southern, "start")]
+        )
         return self.town.xml()
 
 
