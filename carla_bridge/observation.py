@@ -20,9 +20,10 @@ from carla_bridge.frames import (
 )
 from headway.road.lane_graph import LaneGraph
 from headway.types import ActorSnapshot, AgentKind, Array, CollisionEvent, EgoState, SignalState
+from headway.vehicle import VehicleParam, vehicle_info, vehicle_params
+from headway.vehicle.kernel import wheel_angle
 
 SENSOR_DEADLINE_S = 2.0  # [s] of wall time that a packet may come after its frame
-STEER_LAG_S = 0.1  # [s] time constant from steering command to front wheels, as far as ego knows
 
 
 class SensorTimeout(RuntimeError):
@@ -164,8 +165,6 @@ class WorldReader:
         world: the client's world.
         lane_graph: whose signals the states are aligned with.
         ego: our car.
-        wheelbase: [m] of ego.
-        max_steer: [rad] front-wheel angle of ego at full steering.
     """
 
     def __init__(
@@ -173,14 +172,12 @@ class WorldReader:
         world: carla.World,
         lane_graph: LaneGraph,
         ego: carla.Vehicle,
-        wheelbase: float,
-        max_steer: float,
     ) -> None:
         self._world = world
         self._ego = ego
         self._ego_body = Body.of(ego)
-        self._wheelbase = wheelbase
-        self._max_steer = max_steer
+        self._wheelbase = vehicle_info(ego.type_id).wheelbase
+        self._params = vehicle_params(ego.type_id)
         self._steer = 0.0
         self._population = -1
         self._bodies: dict[int, Body] = {}
@@ -248,9 +245,6 @@ class WorldReader:
             steer_norm: command that led to it, [-1, 1], left positive.
             dt: [s] since the last call.
         """
-        # The wheels' own angle costs a call per tick and is not in the stream: first-order lag.
-        target = steer_norm * self._max_steer
-        self._steer = target + (self._steer - target) * math.exp(-dt / STEER_LAG_S)
         found = snapshot.find(self._ego.id)
         if found is None:
             raise RuntimeError(f"ego (actor {self._ego.id}) is gone from frame {snapshot.frame}")
@@ -260,6 +254,12 @@ class WorldReader:
         velocity, accel = found.get_velocity(), found.get_acceleration()
         vx, vy, ax, ay = velocity.x, -velocity.y, accel.x, -accel.y
         location, (forward, left) = transform.location, body.offset
+        speed = vx * cos + vy * sin
+        # The wheels' own angle costs a call per tick and is not in the stream: the vehicle's own
+        # steering curve and lag, as our kernel has them.
+        target = wheel_angle(self._params, speed, steer_norm)
+        lag = math.exp(-dt / self._params[VehicleParam.STEER_LAG])
+        self._steer = target + (self._steer - target) * lag
         return EgoState(
             id=self._ego.id,
             pose=np.array(
@@ -271,7 +271,7 @@ class WorldReader:
             ),
             z=location.z + body.bottom,
             velocity=np.array([vx, vy]),
-            speed=vx * cos + vy * sin,
+            speed=speed,
             accel=ax * cos + ay * sin,
             lateral_accel=ay * cos - ax * sin,
             yaw_rate=angular_rate_from_carla(found.get_angular_velocity().z),

@@ -19,7 +19,6 @@ from carla_bridge.observation import (
 from carla_bridge.session import Session, SessionError
 from headway.road.route import Route
 from headway.types import ActorSnapshot, Array, Command, EgoState, Observation
-from headway.vehicle import vehicle_info
 
 SETTLE_S = 2.0  # [s] a car may take until it rests on its springs
 REST_SPEED = 0.02  # [m/s]
@@ -116,14 +115,13 @@ class CarlaSimulator:
         self.close()
         session.world.reset_all_traffic_lights()
         ego = self._spawn_ego(route)
-        info = vehicle_info(ego.type_id)
         collisions = self._attach(SensorSpec("collision", "sensor.other.collision"), ego, False)
         sensors = [
             self._attach(s, ego, float(s.attributes.get("sensor_tick", 0.0)) <= session.dt)
             for s in self._specs
         ]
         session.tick()
-        reader = WorldReader(session.world, session.lane_graph, ego, info.wheelbase, info.max_steer)
+        reader = WorldReader(session.world, session.lane_graph, ego)
         traffic = self._make_traffic(session, seed)
         self._episode = _Episode(route, ego, reader, traffic, collisions, sensors)
         traffic.spawn(self._observe(session.tick(), 0.0).ego, route)

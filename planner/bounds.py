@@ -130,7 +130,10 @@ def lead_bounds(ego: EgoOnRoute, others: Others, arrive: Arrivals, rules: Rules)
         name = _name(others.agents, a)
         if abs(row[corridor.LATERAL]) > 0.5 and _passes_before(row, arrive, rules):
             continue  # they will be out of the way by the time we come
-        bounds.follow(row[corridor.REAR], max(row[corridor.SPEED], 0.0), name)
+        if row[corridor.SPEED] < 0.5 * others.agents.speed[a]:  # across, not along
+            bounds.stop(row[corridor.REAR] - rules.crossing_gap, name)
+        else:
+            bounds.follow(row[corridor.REAR], max(row[corridor.SPEED], 0.0), name)
     return bounds
 
 
@@ -232,9 +235,7 @@ def exit_bounds(
 ) -> BoundList:
     """Stay out of a junction as long as there is no room behind it."""
     bounds = BoundList()
-    slow = [
-        a for a in others.ahead if others.seen[a, corridor.SPEED] < rules.queue_speed
-    ]
+    slow = [a for a in others.ahead if others.agents.speed[a] < rules.queue_speed]
     if not slow:
         return bounds
     first = int(np.searchsorted(itinerary.junction_s[:, 0], ego.front + 0.2))

@@ -177,7 +177,9 @@ def roll_out(
                 first, first_accel = which, wanted
             # Comfort limits how fast braking builds up only while braking is comfortable.
             down = law.jerk_down if wanted > -3.0 else 60.0
-            accel += min(max(wanted - accel, -down * h), law.jerk_up * h)
+            # A brake is let go faster than the throttle is pressed.
+            up = law.jerk_up if accel > -0.5 else 4.0 * law.jerk_up
+            accel += min(max(wanted - accel, -down * h), up * h)
             if accel < 0.0 and wanted > 0.0 and speed < 0.3:
                 accel = wanted  # nothing to be gentle about when standing
             target_steer = pursue(

@@ -32,6 +32,7 @@ class TrackerConfig:
         steer_from: [m/s] below which curvature is not measured.
         hold_speed: [m/s] below which a plan that stands is held with the brake.
         hold_brake: [0, 1] to hold with.
+        shift_throttle: [0, 1] at most while the gearbox shifts.
     """
 
     tick: float = 0.05
@@ -44,6 +45,7 @@ class TrackerConfig:
     steer_from: float = 3.0
     hold_speed: float = 0.3
     hold_brake: float = 0.5
+    shift_throttle: float = 0.3
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
@@ -71,6 +73,7 @@ class PlanTracker:
         self._accel_bias = self._steer_bias = 0.0
         self._wanted_accel: list[float] = []
         self._wanted_curvature: list[float] = []
+        self._throttle = 0.0
         self._t = float("nan")
 
     def track(self, plan: Plan, scene: Scene) -> Command:
@@ -97,7 +100,18 @@ class PlanTracker:
         # The front axle's angle drags on the car: the inverse map is for straight driving.
         wanted = np.array([accel + self._accel_bias])
         throttle, brake = inverse_accel(self._params, np.array([ego.speed]), wanted)
-        return Command(float(throttle[0]), float(brake[0]), steer_norm)
+        if self._shifting(ego.speed, ego.accel):
+            throttle = np.minimum(throttle, config.shift_throttle)
+        self._throttle = float(throttle[0])
+        return Command(self._throttle, float(brake[0]), steer_norm)
+
+    def _shifting(self, speed: float, accel: float) -> bool:
+        """Whether the throttle drives nothing: an automatic gearbox is between two gears.
+
+        An engine that revs up meanwhile would throw the car forward when the clutch closes.
+        """
+        wanted = self._wanted_accel[0] + self._accel_bias
+        return speed > 2.0 and self._throttle > 0.2 and accel < min(wanted - 0.8, 0.2)
 
     def _steer(self, plan: Plan, scene: Scene, t: Array) -> float:
         config, ego = self.config, scene.ego
@@ -121,7 +135,7 @@ class PlanTracker:
         moving = ego.speed > 1.0
         if moving and self._wanted_accel:
             error = self._wanted_accel[0] - ego.accel
-            if abs(error) < 3.0:  # a gear shift or a crash is nothing to learn from
+            if abs(error) < 0.8:  # a gear shift or a crash is nothing to learn from
                 bias = self._accel_bias + config.accel_gain * dt * error
                 self._accel_bias = min(max(bias, -config.accel_limit), config.accel_limit)
         if ego.speed > config.steer_from and self._wanted_curvature:

@@ -86,8 +86,10 @@ def box(
             dx, dy = column - x, row - y
             along = abs(dx * c + dy * s) - inner_l
             across = abs(dy * c - dx * s) - inner_w
-            outside = math.hypot(max(along, 0.0), max(across, 0.0))
-            distance = outside + min(max(along, across), 0.0) - radius
+            if along > 0.0 and across > 0.0:
+                distance = math.sqrt(along * along + across * across) - radius
+            else:
+                distance = max(along, across) - radius
             cover = 0.5 - distance / soft
             if cover > 0.0:
                 image[row, column] = mix(
@@ -127,7 +129,8 @@ def line(
             for column in range(x0, x1):
                 t = ((column - ax) * ex + (row - ay) * ey) / square
                 t = min(max(t, 0.0), 1.0)
-                distance = math.hypot(column - ax - t * ex, row - ay - t * ey)
+                dx, dy = column - ax - t * ex, row - ay - t * ey
+                distance = math.sqrt(dx * dx + dy * dy)
                 cover = min(half_width + 0.5 - distance, 1.0)
                 if cover > 0.0:
                     share = (i + t) / (n - 1)
@@ -164,7 +167,8 @@ def ring(
     height, width = image.shape
     for row in range(max(0, int(y - reach)), min(height, int(y + reach) + 2)):
         for column in range(max(0, int(x - reach)), min(width, int(x + reach) + 2)):
-            off = abs(math.hypot(column - x, row - y) - radius)
+            dx, dy = column - x, row - y
+            off = abs(math.sqrt(dx * dx + dy * dy) - radius)
             cover = min(half_width + 0.5 - off, 1.0)
             if cover > 0.0:
                 image[row, column] = mix(

@@ -16,7 +16,7 @@ from headway.road.lane_graph import LaneGraph, StopKind
 from headway.trace import TickRecord, Trace
 from headway.types import AgentKind, Array, SignalState
 from scenarios.basemap import Ground, draw_ground, stop_line
-from scenarios.canvas import box, line, ring, sample
+from scenarios.canvas import box, line, sample
 from scenarios.criteria import Infraction
 from scenarios.hud import ACCENT, AMBER, BLACK, GREEN, RED, WHITE, Hud, rgb
 
@@ -30,7 +30,7 @@ KIND_COLOR = {
     AgentKind.PROP: rgb("#d8c9a3"),
 }
 EGO_COLOR = rgb("#12b5dc")
-GLASS = rgb("#2a3038")
+GLASS, HEADLIGHT, HAIR = rgb("#2a3038"), rgb("#fff6cf"), rgb("#5b3a29")
 ROUTE_COLOR = rgb("#62d3ee")
 SIGNAL_COLOR = {
     SignalState.RED: RED,
@@ -54,7 +54,7 @@ class VideoConfig:
 
     width: int = 1280
     height: int = 720
-    scale: float = 9.0
+    scale: float = 10.5
     fps: int = 20
     quality: int = 23
 
@@ -222,7 +222,7 @@ class Painter:
             line(image, self._mask, points, 0.22 * camera.scale, ACCENT, 1.0, 0.15)
 
     def _draw_agents(self, camera: Camera, image: Array, index: int) -> None:
-        """Draw everybody else; who binds the plan gets a ring."""
+        """Draw everybody else; who binds the plan gets an amber frame."""
         record = self._trace.records[index]
         braking = self._braking(index)
         named = {name.partition(":")[2] for name in record.active}
@@ -234,13 +234,15 @@ class Painter:
             kind = AgentKind(int(record.agent_kind[i]))
             angle = camera.angle(float(record.agents[i, 2]))
             half_length, half_width = (float(v) * camera.scale for v in record.agents[i, 6:8])
+            if str(int(record.agent_id[i])) in named:
+                around = max(half_length, 6.0) + 4.0, max(half_width, 6.0) + 4.0
+                box(image, x, y, angle, *around, 8.0, 10.0, AMBER, 0.6)
+                box(image, x, y, angle, *around, 7.0, 1.0, AMBER, 1.0)
             if kind is AgentKind.WALKER:
                 draw_walker(image, x, y, angle, camera.scale)
             else:
                 draw_vehicle(image, x, y, angle, half_length, half_width, KIND_COLOR[kind],
                              bool(braking[i]), kind is AgentKind.VEHICLE)  # fmt: skip
-            if str(int(record.agent_id[i])) in named:
-                ring(image, x, y, 1.25 * max(half_length, 6.0), 1.5, AMBER, 0.9)
 
     def _draw_ego(self, camera: Camera, image: Array, record: TickRecord) -> None:
         """Draw our car."""
@@ -306,10 +308,7 @@ def draw_vehicle(
             box(image, px, py, angle, 1.6, 0.26 * half_width, 1.0, 5.0, RED, 0.8)
             box(image, px, py, angle, 1.3, 0.24 * half_width, 1.0, 1.0, RED, 1.0)
         px, py = place(0.93 * half_length, side * half_width)
-        box(image, px, py, angle, 1.2, 0.2 * half_width, 1.0, 1.0, rgb_light, 0.9)
-
-
-rgb_light = rgb("#fff6cf")
+        box(image, px, py, angle, 1.2, 0.2 * half_width, 1.0, 1.0, HEADLIGHT, 0.9)
 
 
 def draw_walker(image: Array, x: float, y: float, angle: float, scale: float) -> None:
@@ -319,10 +318,7 @@ def draw_walker(image: Array, x: float, y: float, angle: float, scale: float) ->
     box(image, x, y, angle, 0.26 * scale, 0.48 * scale, 0.26 * scale, 1.0, color, 1.0)
     head = 0.2 * scale
     box(image, x + 0.1 * scale * float(np.cos(angle)), y + 0.1 * scale * float(np.sin(angle)), angle,
-        head, head, head, 1.0, rgb_head, 1.0)  # fmt: skip
-
-
-rgb_head = rgb("#5b3a29")
+        head, head, head, 1.0, HAIR, 1.0)  # fmt: skip
 
 
 def smooth_yaw(yaw: Array, sigma: int) -> Array:

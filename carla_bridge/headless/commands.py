@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from enum import IntEnum
 from typing import Any
 
@@ -78,7 +79,7 @@ ACTOR_COMMANDS: dict[int, tuple[tuple[Kind, ...], Handler]] = {
     Command.SET_SIMULATE_PHYSICS: ((FLAG,), World.set_simulate_physics),
     Command.SET_ENABLE_GRAVITY: ((FLAG,), World.set_enable_gravity),
     Command.SET_AUTOPILOT: (
-        (FLAG, INTEGER), lambda world, actor_id, on, port: world.set_autopilot(actor_id, on),
+        (FLAG,), World.set_autopilot,
     ),
     Command.SHOW_DEBUG_TELEMETRY: ((FLAG,), lambda world, actor_id, on: world.require(actor_id)),
     Command.SET_VEHICLE_LIGHT_STATE: ((LIGHT_STATE,), World.set_vehicle_light_state),
@@ -194,7 +195,9 @@ def _spawn(world: World, fields: list[Any], depth: int) -> int:
     if type(after) is not list:
         raise BadArgument("SPAWN_ACTOR: expected a list of commands to follow")
     for command in after:
-        run(world, command, actor_id, depth + 1)
+        # The actor stands: as in CARLA its id is the answer, whatever becomes of the rest.
+        with suppress(BadArgument, RpcError, SpawnError, KeyError, ValueError, TypeError):
+            run(world, command, actor_id, depth + 1)
     return actor_id
 
 

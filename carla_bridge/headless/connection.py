@@ -43,6 +43,8 @@ class Connection(asyncio.Protocol):
             max_map_len=1 << 16,
             unicode_errors="surrogateescape",
         )
+        self._fed = 0  # bytes that the unpacker got
+        self._pending = False  # whether it holds the beginning of a message
         self.link: TrafficManagerLink | None = None
         self.peer: tuple[str, int] = ("?", 0)
 
@@ -76,11 +78,24 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Dispatch every request that is complete."""
+        server = self._server
+        if not self._pending:
+            fast = server.control_batch.apply(server.world, data)
+            if fast is not None:
+                consumed, answer, do_tick = fast
+                if do_tick:
+                    server.tick_within_batch()
+                self.write(answer)
+                data = data[consumed:]
+                if not data:
+                    return
         unpacker = self._unpacker
+        self._fed += len(data)
         try:
             unpacker.feed(data)
             for message in unpacker:
                 self._dispatch(message)
+            self._pending = unpacker.tell() != self._fed
         except (msgpack.exceptions.UnpackException, ValueError, RecursionError) as error:
             self._refuse(f"not msgpack-rpc: {error or type(error).__name__}")
 

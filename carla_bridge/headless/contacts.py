@@ -24,7 +24,8 @@ PASSES = 8
 SLOP = 1e-3  # [m] gap that is left between bodies
 RESTITUTION = 0.1
 FRICTION = 0.3  # of sheet metal on sheet metal, walkers, props
-DEPENETRATION = 0.1  # [m] by which an overlap that was there before the step shrinks per step
+DEPENETRATION = 0.3  # [m] by which an overlap that was there before the step shrinks per step
+MAX_SPIN = 8.0  # [rad/s] that blows may give: rubber and rider take the rest
 EDGE = 0.02  # [m] corners this near to the foremost one belong to the touching edge
 STANDING = 0.1  # [m/s] a vehicle slower than this does not give way to a walker
 
@@ -227,6 +228,7 @@ def _kick(
 ) -> None:
     """Give row `i` the impulse (jx, jy) at (px, py)."""
     turn = ((px - b[i, 2]) * jy - (py - b[i, 3]) * jx) * b[i, 9]
+    turn = min(max(turn, -MAX_SPIN - c.spin[i, 2]), MAX_SPIN - c.spin[i, 2])
     rx, ry = b[i, 2] - c.pose[i, 0], b[i, 3] - c.pose[i, 1]
     dx, dy = jx * b[i, 8] + turn * ry, jy * b[i, 8] - turn * rx
     c.velocity[i, 0] += dx

@@ -280,9 +280,17 @@ def place_attached(c: Columns) -> None:
 
 
 @njit(cache=True)
-def accelerations(c: Columns, before: Array, dt: float) -> None:
-    """Velocity gained over the step, per second, as CARLA reports acceleration."""
-    for i in range(c.id.shape[0]):
-        if c.parent[i] < 0:
+def accelerations(
+    parent: Array, velocity: Array, accel: Array, before: Array, dt: float
+) -> None:
+    """Velocity gained over the step, per second, as CARLA reports acceleration.
+
+    Args:
+        parent, velocity, accel: of the table; `accel` of what hangs on nothing is written.
+        before: (n, 3) [m/s] velocities before the step.
+        dt: [s].
+    """
+    for i in range(parent.shape[0]):
+        if parent[i] < 0:
             for k in range(3):
-                c.accel[i, k] = (c.velocity[i, k] - before[i, k]) / dt
+                accel[i, k] = (velocity[i, k] - before[i, k]) / dt

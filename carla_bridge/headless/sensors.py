@@ -113,15 +113,10 @@ class Sensors:
     def __len__(self) -> int:
         return len(self._sensors)
 
-    def add(self, actor: Actor, now: float) -> None:
-        """Start a sensor.
-
-        Args:
-            actor: of a type in `sensors_spec.IMPLEMENTED`.
-            now: [s] of the episode.
-        """
+    def add(self, actor: Actor) -> None:
+        """Start a sensor, of a type in `sensors_spec.IMPLEMENTED`."""
         kind = actor.type_id.rsplit(".", 1)[-1]
-        sensor = Sensor(actor, kind, 0.0, now)
+        sensor = Sensor(actor, kind, 0.0, -math.inf)
         if kind in _NOISE:
             stddev, bias = _NOISE[kind]
             sensor.tick = max(0.0, attribute_number(actor.attributes, "sensor_tick"))
@@ -169,8 +164,8 @@ class Sensors:
             if sensor.kind not in _NOISE or now < sensor.due - 1e-9:
                 continue
             if sensor.tick > 0.0:
-                sensor.due += sensor.tick
-                if sensor.due <= now:  # the world's steps are longer than the tick
+                sensor.due = max(sensor.due, now - sensor.tick) + sensor.tick
+                if sensor.due <= now:  # the first, or the world's steps are longer than the tick
                     sensor.due = now + sensor.tick
             noise = sensor.noise()
             if sensor.actor.stream in listeners:

@@ -17,6 +17,7 @@ import uvloop
 
 from carla_bridge.headless.clock import FRAME_S, Clock
 from carla_bridge.headless.connection import Connection
+from carla_bridge.headless.control_batch import ControlBatch
 from carla_bridge.headless.rpc import Call, load_handlers
 from carla_bridge.headless.streams import WORLD_STREAM, StreamConnection, StreamHub
 from carla_bridge.headless.towns import Town, load_town, town_from_xodr
@@ -41,6 +42,7 @@ class Server:
     Attributes:
         world: the simulation.
         registry: RPCs by name.
+        control_batch: the short way of batches that only control vehicles.
         connections: RPC connections that are open.
         streams: who listens to which stream.
         links: traffic managers in clients.
@@ -71,6 +73,7 @@ class Server:
         self.generated_town: Town | None = None
         self.ros_streams: set[int] = set()
         self.unknown: Counter[str] = Counter()
+        self.control_batch = ControlBatch()
         self._seed = seed
         self._log = log
         self._free_running = asyncio.Event()
@@ -121,6 +124,13 @@ class Server:
             call.answer(self.world.frame)
         else:
             own.hold(call, self.world.frame, may_idle)
+
+    def tick_within_batch(self) -> None:
+        """Step because a batch asked for it."""
+        if self.synchronous:
+            self.step()
+            for link in tuple(self.links):
+                link.frame_published()
 
     def step(self) -> None:
         """Advance the world by one step and publish it."""

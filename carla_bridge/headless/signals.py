@@ -11,7 +11,7 @@ import numpy as np
 from numba import njit
 
 from carla_bridge.frames import pose_to_carla
-from carla_bridge.headless.actors import ActorTable, Columns
+from carla_bridge.headless.actors import ActorTable
 from carla_bridge.headless.blueprints import ActorKind
 from carla_bridge.headless.wire import bounding_box
 from headway.types import Array, SignalState
@@ -293,11 +293,14 @@ class Signals:
         for light in group.lights:
             self._light(light)[LightColumn.FROZEN] = frozen
 
-    def volumes(self) -> tuple[Array, Array]:
-        """The trigger volumes as `touch_triggers` takes them."""
+    def touch(self) -> None:
+        """Let the volumes act on the vehicles of the table."""
         if self._version != self._table.version:
             self._compile()
-        return self._boxes, self._rows
+        c = self._table.columns
+        touch_triggers(
+            c.kind, c.pose, c.center, c.extent, c.at_light, c.speed_limit, self._boxes, self._rows
+        )
 
     def _compile(self) -> None:
         self._boxes = np.array(
@@ -321,33 +324,43 @@ def age_lights(light: Array, rows: Array, dt: float) -> None:
 
 
 @njit(cache=True)
-def touch_triggers(c: Columns, boxes: Array, rows: Array) -> None:
+def touch_triggers(
+    kind: Array,
+    pose: Array,
+    center: Array,
+    extent: Array,
+    at_light: Array,
+    speed_limit: Array,
+    boxes: Array,
+    rows: Array,
+) -> None:
     """Note for each vehicle the light whose volume it is in, and the last limit it passed.
 
     Args:
-        c: the table.
+        kind, pose, center, extent: of the table.
+        at_light, speed_limit: of the table, written.
         boxes: (t, 9) centre x, y, z, cos and sin of the yaw, half sizes, limit [km/h].
         rows: (t,) row of the light or sign.
     """
-    for i in range(c.id.shape[0]):
-        if c.kind[i] != _VEHICLE:
+    for i in range(kind.shape[0]):
+        if kind[i] != _VEHICLE:
             continue
-        c.at_light[i] = -1
-        cos, sin = math.cos(c.pose[i, 5]), math.sin(c.pose[i, 5])
-        x = c.pose[i, 0] + cos * c.center[i, 0] - sin * c.center[i, 1]
-        y = c.pose[i, 1] + sin * c.center[i, 0] + cos * c.center[i, 1]
-        reach = math.hypot(c.extent[i, 0], c.extent[i, 1])
+        at_light[i] = -1
+        cos, sin = math.cos(pose[i, 5]), math.sin(pose[i, 5])
+        x = pose[i, 0] + cos * center[i, 0] - sin * center[i, 1]
+        y = pose[i, 1] + sin * center[i, 0] + cos * center[i, 1]
+        reach = math.hypot(extent[i, 0], extent[i, 1])
         for t in range(boxes.shape[0]):
             dx, dy = x - boxes[t, 0], y - boxes[t, 1]
             far = reach + boxes[t, 5] + boxes[t, 6]
-            if abs(dx) > far or abs(dy) > far or abs(c.pose[i, 2] - boxes[t, 2]) > 3.0:
+            if abs(dx) > far or abs(dy) > far or abs(pose[i, 2] - boxes[t, 2]) > 3.0:
                 continue
-            if not _boxes_touch(c.extent[i], dx, dy, cos, sin, boxes[t]):
+            if not _boxes_touch(extent[i], dx, dy, cos, sin, boxes[t]):
                 continue
             if boxes[t, 8] > 0.0:
-                c.speed_limit[i] = boxes[t, 8]
-            elif c.at_light[i] < 0:
-                c.at_light[i] = rows[t]
+                speed_limit[i] = boxes[t, 8]
+            elif at_light[i] < 0:
+                at_light[i] = rows[t]
 
 
 @njit(cache=True)

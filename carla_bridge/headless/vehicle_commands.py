@@ -6,12 +6,14 @@ import math
 from typing import Any
 
 import numpy as np
+from numba import njit
 
 from carla_bridge.frames import vector_from_carla
 from carla_bridge.headless.actor_commands import ActorCommands
 from carla_bridge.headless.actors import Actor
 from carla_bridge.headless.blueprints import ActorKind
 from carla_bridge.headless.wire import finite
+from headway.types import Array
 from headway.vehicle import (
     VehicleControlIndex,
     VehicleInfo,
@@ -86,6 +88,30 @@ class VehicleCommands(ActorCommands):
         actor = self.table.get(actor_id)
         if actor is not None and actor.attributes.get("sticky_control") == "false":
             self._loose.add(actor_id)
+
+    def apply_vehicle_controls(self, ids: Array, controls: Array, count: int) -> bool:
+        """Many controls at once, all or none.
+
+        Args:
+            ids: (n,) int64 actors.
+            controls: (n, 7) as `apply_vehicle_control` takes them.
+            count: how many of them.
+
+        Returns:
+            False, with nothing changed, where one of them asks for the way of single controls: an
+            unknown actor, one that is no vehicle, an Ackermann target, controls that do not stick.
+        """
+        if self._ackermann or self._has_loose():
+            return False
+        c = self.table.columns
+        return set_controls(c.id, c.kind, c.control, ids, controls, count)
+
+    def _has_loose(self) -> bool:
+        version, loose = self.__dict__.get("_loose_version", (-1, False))
+        if version != self.table.version:
+            loose = any(a.attributes.get("sticky_control") == "false" for a in self.table)
+            self.__dict__["_loose_version"] = (self.table.version, loose)
+        return loose
 
     def _before_step(self, dt: float) -> None:
         """Turn Ackermann targets into pedals; let controls that do not stick go."""
@@ -234,6 +260,41 @@ class VehicleCommands(ActorCommands):
             doors |= which
         else:
             doors -= which
+
+
+@njit(cache=True)
+def set_controls(
+    actor_ids: Array, kinds: Array, table: Array, ids: Array, controls: Array, count: int
+) -> bool:
+    """Set rows of the control table, all or none; the arithmetic of `apply_vehicle_control`.
+
+    Args:
+        actor_ids: (m,) ascending ids of the rows.
+        kinds: (m,) `ActorKind` of the rows.
+        table: (m, 7) in `VehicleControlIndex`'s columns, our signs.
+        ids: (n,) whom to control.
+        controls: (n, 7) as on the wire.
+        count: how many of them.
+    """
+    rows = np.searchsorted(actor_ids, ids[:count])
+    for i in range(count):
+        row = rows[i]
+        if row >= actor_ids.shape[0] or actor_ids[row] != ids[i] or kinds[row] != 1:
+            return False
+    for i in range(count):
+        throttle, steer, brake = controls[i, 0], controls[i, 1], controls[i, 2]
+        out = table[rows[i]]
+        # comparisons with NaN are false, so that NaN ends as 0
+        out[0] = throttle if 0.0 <= throttle <= 1.0 else (1.0 if throttle > 1.0 else 0.0)
+        if not -1.0 <= steer <= 1.0:
+            steer = 1.0 if steer > 1.0 else (-1.0 if steer < -1.0 else 0.0)
+        out[1] = -steer
+        out[2] = brake if 0.0 <= brake <= 1.0 else (1.0 if brake > 1.0 else 0.0)
+        out[3] = controls[i, 3]
+        out[4] = 1.0 if controls[i, 5] != 0.0 and controls[i, 6] < 0.0 else controls[i, 4]
+        out[5] = controls[i, 5]
+        out[6] = min(max(controls[i, 6], -1.0), 20.0)
+    return True
 
 
 def _changes(control: list[Any]) -> dict[str, Any]:

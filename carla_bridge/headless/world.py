@@ -10,12 +10,11 @@ from collections import OrderedDict
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from carla_bridge.frames import pose_from_carla, pose_to_carla, yaw_from_carla
 from carla_bridge.headless import sensors_spec, wire
 from carla_bridge.headless.actor_commands import ActorCommands, SpawnError, UnknownActor
-from carla_bridge.headless.actors import Actor, ActorTable, Columns, pack_records
+from carla_bridge.headless.actors import Actor, ActorTable, pack_records
 from carla_bridge.headless.blueprints import ActorKind, Blueprint, blueprint_library
 from carla_bridge.headless.contacts import (
     ContactScratch,
@@ -31,7 +30,7 @@ from carla_bridge.headless.motion import (
 )
 from carla_bridge.headless.rays import RayQueries
 from carla_bridge.headless.sensors import Sensors, attribute_number
-from carla_bridge.headless.signals import LightColumn, Signals, Trigger, touch_triggers
+from carla_bridge.headless.signals import LightColumn, Signals, Trigger
 from carla_bridge.headless.towns import Town
 from carla_bridge.headless.vehicle_commands import VehicleCommands
 from carla_bridge.headless.walkers import MASS as WALKER_MASS
@@ -91,6 +90,7 @@ class World(VehicleCommands, ActorCommands, RayQueries):
         self._tombs: OrderedDict[int, list[Any]] = OrderedDict()
         self._outbox: list[tuple[int, bytes]] = []
         self._version = -1
+        self._has_triggers = self._has_attached = False
         self._before = np.zeros((0, 3))
         self._scratch: ContactScratch = contact_scratch(0)
         self._light_states: list[Any] | None = None
@@ -177,7 +177,7 @@ class World(VehicleCommands, ActorCommands, RayQueries):
             c.parent[row], c.offset[row] = parent_row, pose
             place_attached(c)
         if blueprint.kind == ActorKind.SENSOR:
-            self._sensors.add(actor, self.elapsed)
+            self._sensors.add(actor)
         elif blueprint.kind == ActorKind.VEHICLE:
             self._light_states = None
         return actor.wire
@@ -353,10 +353,17 @@ class World(VehicleCommands, ActorCommands, RayQueries):
         self._before_step(dt)
         if self._version != self.table.version:
             self._resize()
-        boxes, rows = self.signals.volumes()
-        self.last_pairs = step_bodies(
-            self.table.columns, self._ground, self._before, self._scratch, boxes, rows, dt
-        )
+        # One kernel for all of this was slower: handing 33 arrays from kernel to kernel costs more
+        # than calling each from here with what it needs.
+        c = self.table.columns
+        if self._has_triggers:
+            scale_friction(c)
+        move_bodies(c, self._ground, self._before, dt)
+        self.last_pairs = resolve_contacts(c, self._scratch)
+        accelerations(c.parent, c.velocity, c.accel, self._before, dt)
+        if self._has_attached:
+            place_attached(c)
+        self.signals.touch()
         self._after_step()
         self._outbox = []
         if len(self._sensors):
@@ -367,6 +374,9 @@ class World(VehicleCommands, ActorCommands, RayQueries):
         self._before = np.zeros((n, 3))
         self._scratch = contact_scratch(n)
         self._version = self.table.version
+        c = self.table.columns
+        self._has_triggers = bool((c.kind == ActorKind.TRIGGER).any())
+        self._has_attached = bool((c.parent >= 0).any())
 
     def _measure(self) -> None:
         moment = (self.frame, self.elapsed, self.sensor_listeners)
@@ -415,32 +425,3 @@ def _extent(blueprint: Blueprint, attributes: dict[str, str]) -> tuple[float, fl
         return blueprint.extent
     x, y, z = (max(0.0, attribute_number(attributes, f"extent_{a}", 1.0)) for a in "xyz")
     return x, y, z
-
-
-@njit(cache=True)
-def step_bodies(
-    c: Columns,
-    ground: GroundArrays,
-    before: Array,
-    scratch: ContactScratch,
-    boxes: Array,
-    rows: Array,
-    dt: float,
-) -> int:
-    """All the physics of one step; returns how many rows of `scratch.pairs` were looked at.
-
-    Args:
-        c: the actor table.
-        ground: of the town.
-        before: (n, 3) work space.
-        scratch: work space of the contacts, and their outcome.
-        boxes, rows: `Signals.volumes`.
-        dt: [s].
-    """
-    scale_friction(c)
-    move_bodies(c, ground, before, dt)
-    count = resolve_contacts(c, scratch)
-    accelerations(c, before, dt)
-    place_attached(c)
-    touch_triggers(c, boxes, rows)
-    return count

@@ -22,6 +22,7 @@ CLEARANCE = 2.5  # [m] centre lines closer than this: vehicles 2 m wide touch, w
 STOREYS = 3.0  # [m] of height between ways that pass over each other
 HALF_SAMPLE = 0.5  # [m] centre lines are looked at this densely
 SAME_DIRECTION = math.radians(40.0)
+RAMP_ANGLE = math.radians(65.0)  # the same for ways that end as one: loop ramps come in bent
 ONCOMING = math.radians(140.0)
 FASTER = 10.0 / 3.6  # [m/s] more makes a road the major one
 CIRCLE_LENGTH = 180.0  # [m] longest way around a roundabout
@@ -72,19 +73,21 @@ def find_conflicts(graph: LaneGraph) -> dict[str, Array]:
     circle = _circle_lanes(graph)
     ways = {int(i): _way(graph, int(i), guards, circle) for i in inside}
     boxes = {int(i): _box(graph, int(i)) for i in inside}
+    before = {int(i): _lanes_before(graph, int(i)) for i in inside}
     xyz, s, start = graph.xyz, graph.s, graph.point_start
     for junction in np.unique(graph.junction[inside]):
         members = [int(i) for i in inside if graph.junction[i] == junction]
         for a, i in enumerate(members):
             for j in members[a + 1 :]:
-                if not _may_touch(boxes[i], boxes[j]) or _follow_each_other(graph, i, j):
+                if not _may_touch(boxes[i], boxes[j]) or i in before[j] or j in before[i]:
                     continue
-                parting = bool(set(graph.predecessors(i)) & set(graph.predecessors(j)))
+                parting = bool(before[i] & before[j])
                 own = _overlap(xyz, s, start[i], start[i + 1], start[j], start[j + 1], parting)
                 other = _overlap(xyz, s, start[j], start[j + 1], start[i], start[i + 1], parting)
                 if own[1] < own[0] or other[1] < other[0]:
                     continue
-                first, second = (False, False) if parting else _give_way(ways[i], ways[j])
+                merging = bool(own[1] >= s[start[i + 1] - 1] and other[1] >= s[start[j + 1] - 1])
+                first, second = (False, False) if parting else _give_way(ways[i], ways[j], merging)
                 rows[i].append((j, (*own, *other), first))
                 rows[j].append((i, (*other, *own), second))
     flat = [entry for row in rows for entry in sorted(row)]
@@ -96,7 +99,7 @@ def find_conflicts(graph: LaneGraph) -> dict[str, Array]:
     }
 
 
-def _give_way(a: Way, b: Way) -> tuple[bool, bool]:
+def _give_way(a: Way, b: Way, merging: bool) -> tuple[bool, bool]:
     """Whether the first gives way to the second, and the second to the first."""
     angle = (b.yaw - a.yaw + math.pi) % (2.0 * math.pi) - math.pi
     if a.rank != b.rank:
@@ -107,7 +110,7 @@ def _give_way(a: Way, b: Way) -> tuple[bool, bool]:
         return b.light, a.light
     if a.light and abs(angle) <= ONCOMING:  # side by side, or across in another phase
         return False, False
-    if abs(angle) < SAME_DIRECTION:
+    if abs(angle) < (RAMP_ANGLE if merging else SAME_DIRECTION):
         return _merge(a, b)
     first, second = (a.turn > 0, b.turn > 0) if abs(angle) > ONCOMING else (angle > 0, angle < 0)
     if not a.light and abs(a.limit - b.limit) > FASTER:
@@ -215,8 +218,17 @@ def _may_touch(a: Array, b: Array) -> bool:
     return bool(np.all(a[:2] - CLEARANCE < b[2:]) and np.all(b[:2] - CLEARANCE < a[2:]))
 
 
-def _follow_each_other(graph: LaneGraph, i: int, j: int) -> bool:
-    return bool(j in graph.successors(i) or i in graph.successors(j))
+def _lanes_before(graph: LaneGraph, lane: int) -> set[int]:
+    """All lanes from the approaches to this lane, the last perhaps of several in its junction."""
+    found: set[int] = set()
+    todo = [lane]
+    while todo:
+        for j in map(int, graph.predecessors(todo.pop())):
+            if j not in found and j != lane:
+                found.add(j)
+                if graph.junction[j] == graph.junction[lane]:
+                    todo.append(j)
+    return found
 
 
 @njit(cache=True)
@@ -236,7 +248,7 @@ def _overlap(xyz, s, own_from, own_to, other_from, other_to, parting):
             y = xyz[p, 1] + f * (xyz[p + 1, 1] - xyz[p, 1])
             z = xyz[p, 2] + f * (xyz[p + 1, 2] - xyz[p, 2])
             if not _near(xyz, other_from, other_to, x, y, z):
-                apart = True
+                apart = apart or not _lies_before(xyz, other_from, x, y)
                 continue
             if apart:
                 at = s[p] + f * span
@@ -244,6 +256,13 @@ def _overlap(xyz, s, own_from, own_to, other_from, other_to, parting):
     low = max(low - HALF_SAMPLE, s[own_from])
     high = min(high + HALF_SAMPLE, s[own_to - 1])
     return low, high
+
+
+@njit(cache=True)
+def _lies_before(xyz, first, x, y):
+    """Whether a point lies before a lane's beginning."""
+    ex, ey = xyz[first + 1, 0] - xyz[first, 0], xyz[first + 1, 1] - xyz[first, 1]
+    return (x - xyz[first, 0]) * ex + (y - xyz[first, 1]) * ey < 0.0
 
 
 @njit(cache=True)

@@ -19,6 +19,7 @@ from headway.types import Array
 CELL = 1.0  # [m] between nodes
 MAX_NODES = 6_000_000  # larger towns get a coarser raster
 REACH = 8.0  # [m] around lanes where the raster knows the ground
+LEVEL = 1e-3  # [m] a town with less between its highest and lowest place is flat
 STOREY = 0.7  # [m] of height that makes another storey
 SMOOTH = (
     3.0  # [m] over which heights are averaged: ways that cross differ by up to 0.25 m in Town04
@@ -99,6 +100,9 @@ def make_ground(graph: LaneGraph) -> GroundArrays:
     """Lay the raster of a town; call `graph.ground_arrays()`, which keeps the result."""
     low = graph.xyz[:, :2].min(axis=0) - REACH - CELL
     size = graph.xyz[:, :2].max(axis=0) + REACH + CELL - low
+    if np.ptp(graph.xyz[:, 2]) < LEVEL:
+        flat = np.full((2, 2, 2), graph.xyz[:, 2].mean(), np.float32)
+        return GroundArrays(low, float(size.max()), flat)
     cell = CELL
     while np.prod(np.ceil(size / cell) + 2.0) > MAX_NODES:
         cell *= 2.0

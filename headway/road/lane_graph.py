@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from headway.road.ground import GroundArrays
     from headway.road.queries import LaneArrays
 
-FORMAT = 1  # raise it when fields change; caches of another format are made anew
+FORMAT = 3  # raise it when fields or their derivation change; other caches are made anew
 
 
 class LaneKind(IntEnum):

@@ -41,7 +41,11 @@ ALL_KINDS = 0xFF
 
 
 class LaneArrays(NamedTuple):
-    """What the kernels read of a LaneGraph; fields as there, contiguous."""
+    """What the kernels read of a LaneGraph; fields as there, contiguous.
+
+    `cell_pose` (P, 6) holds x, y, z, yaw, cos yaw, sin yaw of the samples and `cell_kind` (P,)
+    their kinds in the order of `grid_point`, so that a search reads memory from end to end.
+    """
 
     kind: Array
     length: Array
@@ -56,10 +60,14 @@ class LaneArrays(NamedTuple):
     grid_shape: Array
     grid_start: Array
     grid_point: Array
+    cell_pose: Array
+    cell_kind: Array
 
 
 def lane_arrays(graph: LaneGraph) -> LaneArrays:
     """Lay out `graph` for the kernels; call `graph.arrays()`, which keeps the result."""
+    order = graph.grid_point
+    yaw = graph.yaw[order]
     return LaneArrays(
         kind=np.array(graph.kind, np.int8),
         length=np.array(graph.length, np.float64),
@@ -74,6 +82,8 @@ def lane_arrays(graph: LaneGraph) -> LaneArrays:
         grid_shape=np.array(graph.grid_shape, np.int32),
         grid_start=np.array(graph.grid_start, np.int32),
         grid_point=np.array(graph.grid_point, np.int32),
+        cell_pose=np.column_stack([graph.xyz[order], yaw, np.cos(yaw), np.sin(yaw)]),
+        cell_kind=np.array(graph.kind[graph.point_lane[order]], np.int64),
     )
 
 
@@ -134,7 +144,7 @@ def find_lane(
     fx = (x - lanes.grid_origin[0]) - cx * lanes.grid_cell
     fy = (y - lanes.grid_origin[1]) - cy * lanes.grid_cell
     margin = min(fx, lanes.grid_cell - fx, fy, lanes.grid_cell - fy)
-    best, best_p = 1e300, -1
+    best, best_k = 1e300, -1
     for ring in range(reach + 1):
         # Rings from the inside out: nothing farther out can be nearer than this.
         if best < (ring - 1) * lanes.grid_cell + margin - 0.5:
@@ -146,14 +156,12 @@ def find_lane(
                     continue
                 cell = ix * ny + iy
                 for k in range(lanes.grid_start[cell], lanes.grid_start[cell + 1]):
-                    p = lanes.grid_point[k]
-                    if not (kinds >> lanes.kind[lanes.point_lane[p]]) & 1:
-                        continue
-                    cost = _cost(lanes, p, x, y, z, yaw, radius, best)
-                    if cost < best:
-                        best, best_p = cost, p
-    if best_p < 0:
+                    cost = _cost(lanes.cell_pose, k, x, y, z, yaw, min(best, radius))
+                    if cost < best and (kinds >> lanes.cell_kind[k]) & 1:
+                        best, best_k = cost, k
+    if best_k < 0:
         return -1, 0.0, 0.0
+    best_p = lanes.grid_point[best_k]
     lane = lanes.point_lane[best_p]
     first, last = int(lanes.point_start[lane]), int(lanes.point_start[lane + 1]) - 1
     low, high = max(best_p - 2, first), min(best_p + 2, last)
@@ -163,18 +171,18 @@ def find_lane(
 
 
 @njit(cache=True)
-def _cost(lanes, p, x, y, z, yaw, radius, best):
-    dx, dy = x - lanes.xyz[p, 0], y - lanes.xyz[p, 1]
+def _cost(pose, k, x, y, z, yaw, limit):
+    dx, dy = x - pose[k, 0], y - pose[k, 1]
     square = dx * dx + dy * dy
-    if square > radius * radius or square > best * best + 0.25:
+    if square > limit * limit + 0.25:
         return 1e300
     # Along the lane the samples lie apart, which must not count; off the end of it, it does.
-    along = dx * math.cos(lanes.yaw[p]) + dy * math.sin(lanes.yaw[p])
+    along = dx * pose[k, 4] + dy * pose[k, 5]
     cost = math.sqrt(max(square - min(along * along, 0.25), 0.0))
     if not math.isnan(z):
-        cost += STOREY_COST * max(abs(z - lanes.xyz[p, 2]) - 1.0, 0.0)
+        cost += STOREY_COST * max(abs(z - pose[k, 2]) - 1.0, 0.0)
     if not math.isnan(yaw):
-        cost += METRES_PER_RADIAN * abs(wrap(yaw - lanes.yaw[p]))
+        cost += METRES_PER_RADIAN * abs(wrap(yaw - pose[k, 3]))
     return cost
 
 

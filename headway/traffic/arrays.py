@@ -46,6 +46,7 @@ VEHICLE = np.dtype(
         ("driven", "?"),  # whether traffic drives it; ego and foreign ones are only seen
         ("indicator", "i1"),  # 1 changing to the left, -1 to the right, 0 none
         ("hold", "i1"),  # `Hold`
+        ("was_held", "i1"),  # `hold` of the step before: who decides later shows that
         ("rng", "u8"),  # random stream
         # Bounding-box centre, map frame: written by the caller.
         ("x", "f8"),  # [m]

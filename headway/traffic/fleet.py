@@ -48,6 +48,7 @@ def step_fleet(
     n = len(fleet)
     for i in range(n):
         fleet[i].accel, fleet[i].wheel_angle = 0.0, 0.0
+        fleet[i].was_held = fleet[i].hold
         fleet[i].hold, fleet[i].hold_gap = Hold.NONE, FAR
         fleet[i].path_size = 0
         if not fleet[i].active:

@@ -21,6 +21,9 @@ YELLOW_TIME = 2.2  # [s] a line further away than that is stopped at when yellow
 RED_BRAKE = 7.0  # [m/s^2] that is spent on a red light
 MARGIN = 1.2  # [s] between leaving a conflict and the other's arrival
 AHEAD = 60.0  # [m] within which a junction is decided about
+MERGE_BRAKE = 1.5  # [m/s^2] that merging may cost whom one merges before
+HASTE_TIME = 15.0  # [s] after its patience a driver is in full haste
+COURTESY = 5.0  # [s] after its patience others let it go
 EXIT_SPEED = 2.5  # [m/s] a slower lead behind the junction blocks the exit
 OWN_ACCEL = 1.5  # [m/s^2] with which vehicles are assumed to pick up speed
 
@@ -191,21 +194,70 @@ def _passes(road: RoadArrays, fleet: Fleet, i: int, k: int, c: int, j: int, kj: 
     inside = begin - fleet[j].half_length < -PASSED
     bound = inside or fleet[j].committed == lane_j
     if not bound:
-        if not road.conflict[c].yields or _stays(road, fleet, i, j, begin):
+        if not road.conflict[c].yields:
+            return not _courtesy(fleet, i, j, fleet[i].plan_at[k])
+        if _stays(road, fleet, i, j, begin):
             return True
     begin_i = fleet[i].plan_at[k]
     enter_i = begin_i + road.conflict[c].own_from - fleet[i].half_length
     leave_i = begin_i + road.conflict[c].own_to + fleet[i].half_length
     top_i = max(min(fleet[i].desired, road.lane[fleet[i].plan[k]].speed_limit), 3.0)
     top_j = max(road.lane[lane_j].speed_limit, fleet[j].speed)
+    haste = min(max((fleet[i].waited - fleet[i].patience) / HASTE_TIME, 0.0), 1.0)
+    if not bound and _merges(road, fleet[i].plan[k], lane_j, c):
+        v = max(fleet[i].speed, 0.0)
+        length = 2.0 * fleet[i].half_length
+        if _room_to_merge(enter_i, v, top_i, length, enter_j, fleet[j].speed, haste):
+            return True
     # The other may speed up, and may dawdle; both have to leave room.
     first_j = travel_time(enter_j, max(fleet[j].speed, 0.0), OWN_ACCEL, top_j)
     last_j = leave_j / max(fleet[j].speed, 1.5)
     first_i = travel_time(enter_i, max(fleet[i].speed, 0.0), OWN_ACCEL, top_i)
     last_i = travel_time(leave_i, max(fleet[i].speed, 0.0), OWN_ACCEL, min(top_i, 7.0)) + 0.6
-    if last_i + MARGIN < first_j:
+    if last_i + MARGIN * (1.0 - 0.6 * haste) < first_j:
         return True
     return last_j + 0.3 < first_i and (fleet[j].speed > 1.0 or leave_j < 0.0)
+
+
+@njit(cache=True)
+def _merges(road: RoadArrays, lane: int, other: int, c: int) -> bool:
+    """Whether conflict `c` of `lane` with `other` lasts to the end of both: they become one."""
+    left = road.lane[lane].length - road.conflict[c].own_to
+    return left < 1.5 and road.lane[other].length - road.conflict[c].other_to < 1.5
+
+
+@njit(cache=True)
+def _room_to_merge(
+    dist: float, speed: float, top: float, length: float, other_dist: float, other_speed: float,
+    haste: float,
+) -> bool:  # fmt: skip
+    """Whether the other can follow a vehicle that merges before it without braking hard.
+
+    Args:
+        dist: [m] to where the lanes meet; speed: [m/s]; top: [m/s] of the merging vehicle.
+        length: [m] of it.
+        other_dist: [m] of the other's front to the same place; other_speed: [m/s].
+        haste: 0 for one that just came to 1 for one that has lost its patience.
+    """
+    accel = OWN_ACCEL * (1.0 + 0.2 * haste)
+    time = travel_time(dist, speed, accel, top)
+    reached = min(top, math.sqrt(speed * speed + 2.0 * accel * max(dist, 0.0)))
+    brake = MERGE_BRAKE * (1.0 + haste)
+    closing = max(other_speed - reached, 0.0)
+    # The other brakes while the first one is on its way, and keeps half a second to a second.
+    gap = other_dist - other_speed * time - length + 0.5 * haste * brake * time * time
+    return gap > 3.0 + (1.0 - 0.5 * haste) * other_speed + closing * closing / (2.0 * brake)
+
+
+@njit(cache=True)
+def _courtesy(fleet: Fleet, i: int, j: int, begin: float) -> bool:
+    """Whether `i`, which has priority, lets `j` go that has waited for too long at its line."""
+    if fleet[j].waited < fleet[j].patience + COURTESY or fleet[j].standing < 1.0:
+        return False
+    if fleet[j].hold != Hold.GIVE_WAY and fleet[j].was_held != Hold.GIVE_WAY:
+        return False
+    gap = begin - fleet[i].half_length - LINE_GAP
+    return gap > 1.0 and fleet[i].speed ** 2 < 2.0 * 1.5 * gap and fleet[i].waited < 2.0
 
 
 @njit(cache=True)
@@ -213,6 +265,8 @@ def _stays(road: RoadArrays, fleet: Fleet, i: int, j: int, begin: float) -> bool
     """Whether `j`, not yet in the junction, will let `i` go first."""
     hold = fleet[j].hold
     held = hold != Hold.NONE and fleet[j].hold_gap < begin + 1.0
+    if hold == Hold.NONE and fleet[j].was_held in (Hold.GIVE_WAY, Hold.EXIT_BLOCKED):
+        hold, held = fleet[j].was_held, fleet[j].speed < 3.0 and begin < 12.0
     if held and (hold in (Hold.LIGHT, Hold.EXIT_BLOCKED, Hold.DEAD_END)):
         return True
     if not fleet[j].driven:

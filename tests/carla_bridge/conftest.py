@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import itertools
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import msgpack
 import pytest
 
 from carla_bridge.embedded import EmbeddedServer
+from carla_bridge.headless.towns import Town, load_town, town_from_xodr
 
 METADATA = [False]  # what every request of the wheel begins with
 
@@ -108,3 +109,48 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
+
+
+def plain_xodr(length: float = 600.0, lanes: int = 6, slope: float = 0.0, extra: str = "") -> str:
+    """One straight road to the east with `lanes` lanes a side, rising by `slope`."""
+
+    def side(numbers: Iterable[int]) -> str:
+        return "".join(
+            f'<lane id="{k}" type="driving" level="false">'
+            '<width sOffset="0" a="3.5" b="0" c="0" d="0"/>'
+            '<roadMark sOffset="0" type="broken" weight="standard" color="standard" width="0.15" '
+            'laneChange="both"/></lane>'
+            for k in numbers
+        )
+
+    return (
+        '<?xml version="1.0"?><OpenDRIVE><header revMajor="1" revMinor="4" name="plain">'
+        '<geoReference><![CDATA[+proj=tmerc +lat_0=49.0 +lon_0=8.0]]></geoReference></header>'
+        f'<road name="a" length="{length}" id="1" junction="-1"><type s="0" type="town"/>'
+        f'<planView><geometry s="0" x="0" y="0" hdg="0" length="{length}"><line/></geometry>'
+        f'</planView><elevationProfile><elevation s="0" a="0" b="{slope}" c="0" d="0"/>'
+        "</elevationProfile><lanes><laneSection s=\"0\">"
+        f"<left>{side(range(lanes, 0, -1))}</left><center><lane id=\"0\" type=\"none\" "
+        'level="false"><roadMark sOffset="0" type="solid" weight="standard" color="standard" '
+        'width="0.15" laneChange="none"/></lane></center>'
+        f"<right>{side(range(-1, -lanes - 1, -1))}</right></laneSection></lanes>{extra}</road>"
+        "</OpenDRIVE>"
+    )
+
+
+@pytest.fixture(scope="session")
+def plain_town() -> Town:
+    """A plain of asphalt, 600 m by 42 m, with nothing on it."""
+    return town_from_xodr("plain", plain_xodr(), trusted=True)
+
+
+@pytest.fixture(scope="session")
+def hill_town() -> Town:
+    """The plain, tilted: it rises by 5 % to the east."""
+    return town_from_xodr("hill", plain_xodr(slope=0.05), trusted=True)
+
+
+@pytest.fixture(scope="session")
+def grid_town() -> Town:
+    """Our own town with lights and signs."""
+    return load_town("grid")

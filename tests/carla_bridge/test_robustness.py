@@ -151,6 +151,20 @@ def test_wrong_commands_fail_alone(raw, actor):
         assert words[0]
 
 
+def test_commands_that_python_lacks(raw, actor):
+    """ApplyLocation and SetTrafficLightState are in the protocol, not in `carla.command`."""
+    place = [5.0, 6.0, 7.0]
+    light = next(
+        entry[0]
+        for entry in raw.value("get_actors_by_id", list(range(1, 200)))
+        if entry[2][1] == "traffic.traffic_light"
+    )
+    answers = raw.call("apply_batch", [[[19, [actor, place]]], [[21, [light, 2]]]], False)
+    assert answers == [[[1, actor]], [[1, light]]]
+    where = raw.value("get_actor_component_world_transform", actor, "body")[0]
+    assert where == pytest.approx(place)
+
+
 def test_nan_and_infinite_controls_leave_the_car_finite(raw, actor):
     nan, inf = math.nan, math.inf
     bad = [

@@ -217,6 +217,39 @@ def test_ways_that_part_do_not_conflict_and_those_that_meet_do():
     assert 3 in conflicts_of(graph, 1)
 
 
+def test_a_ramp_gives_way_to_the_main_road_that_it_joins():
+    lanes = [
+        straight((-100.0, 0.0), 0.0, 40.0, ids=(0, -1)),
+        straight((-100.0, 3.5), 0.0, 40.0, ids=(0, -2)),
+        straight((-60.0, 0.0), 0.0, 60.0, junction=4, ids=(1, -1)),
+        straight((0.0, 0.0), 0.0, 40.0, ids=(2, -1)),
+        bend((-40.0, -10.0), 0.75, 30.0, -0.75, junction=4, ids=(3, -1)),
+        straight((-47.3, -16.8), 0.75, 10.0, ids=(4, -1)),
+    ]
+    end = lanes[4].xyz[-1, :2]
+    lanes[4].xyz[:, :2] -= end  # so that it ends where the main road's way does, heading east
+    lanes[5].xyz[:, :2] -= end
+    lanes[0].successors, lanes[2].successors = [2], [3]
+    lanes[5].successors, lanes[4].successors = [4], [3]
+    graph = assemble("ramp", lanes)
+    assert conflicts_of(graph, 4)[2][1]
+    assert not conflicts_of(graph, 2)[4][1]
+    where = conflicts_of(graph, 4)[2][0]
+    assert where[1] == pytest.approx(graph.length[4])
+    assert where[3] == pytest.approx(60.0)
+
+
+def test_ways_part_also_after_a_common_lane_inside_the_junction():
+    lanes = [
+        straight((-40.0, 0.0), 0.0, 40.0, ids=(0, -1)),
+        straight((0.0, 0.0), 0.0, 30.0, junction=3, ids=(1, -1)),
+        straight((0.0, 0.0), 0.0, 6.0, junction=3, ids=(2, -1)),
+        bend((6.0, 0.0), 0.0, 20.0, 1.2, junction=3, ids=(2, -2)),
+    ]
+    lanes[0].successors, lanes[2].successors = [1, 2], [3]
+    assert len(assemble("chain", lanes).conflict) == 0
+
+
 def test_save_and_load_give_the_same_arrays(overpass, tmp_path):
     overpass.save(tmp_path / "graph.npz")
     again = LaneGraph.load(tmp_path / "graph.npz")

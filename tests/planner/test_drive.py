@@ -194,7 +194,8 @@ def test_a_crossing_walker_is_let_pass(grid, start, side):
     world = World(grid, route, [walker]).drive(60.0, goal_reached)
     assert_clear(world)
     assert goal_reached(world)
-    assert_comfortable(world, hardest=5.0)
+    # Who steps off the kerb 20 m ahead of a car at 48 km/h takes 5 m/s^2 and a reaction to stop.
+    assert_comfortable(world, hardest=7.0)
 
 
 def test_a_walker_on_the_pavement_does_not_matter(grid):

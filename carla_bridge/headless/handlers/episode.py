@@ -49,10 +49,8 @@ def tick_cue(server: Server, call: Call) -> None:
 def apply_batch(server: Server, call: Call, commands: list[object], do_tick: bool) -> None:
     """Run commands and, if asked, tick."""
     answers = run_batch(server.world, commands)
-    if do_tick and server.synchronous:
-        server.step()
-        for link in tuple(server.links):
-            link.frame_published()
+    if do_tick:
+        server.tick_within_batch()
     call.answer(answers)
 
 

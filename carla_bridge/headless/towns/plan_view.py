@@ -9,8 +9,13 @@ import math
 from dataclasses import dataclass, field
 from itertools import pairwise
 
+import numpy as np
+
 _TINY = 1e-9
-_CUBIC_STEPS = 400  # even, for Simpson's rule
+_STEPS = 200  # even, for Simpson's rule on [0, 1]
+_SIMPSON_POINTS = np.linspace(0.0, 1.0, _STEPS + 1)
+_SIMPSON_WEIGHTS = np.where(np.arange(_STEPS + 1) % 2, 4.0, 2.0) / (3.0 * _STEPS)
+_SIMPSON_WEIGHTS[[0, -1]] /= 2.0
 
 
 @dataclass(frozen=True)
@@ -94,13 +99,9 @@ class Element:
 def _cubic_length(cubic: tuple[float, ...], p_end: float) -> float:
     """Arc length [m] of a cubic from p = 0 to `p_end`, by Simpson's rule."""
     b_u, c_u, d_u, b_v, c_v, d_v = cubic
-    h = p_end / _CUBIC_STEPS
-    total = 0.0
-    for i in range(_CUBIC_STEPS + 1):
-        p = i * h
-        speed = math.hypot(b_u + p * (2 * c_u + 3 * p * d_u), b_v + p * (2 * c_v + 3 * p * d_v))
-        total += speed * (1.0 if i in (0, _CUBIC_STEPS) else 4.0 if i % 2 else 2.0)
-    return total * h / 3.0
+    p = p_end * _SIMPSON_POINTS
+    speed = np.hypot(b_u + p * (2 * c_u + 3 * p * d_u), b_v + p * (2 * c_v + 3 * p * d_v))
+    return float(p_end * (_SIMPSON_WEIGHTS @ speed))
 
 
 @dataclass

@@ -15,7 +15,7 @@ from pathlib import Path
 from carla_bridge.headless.towns.grid import grid
 from carla_bridge.headless.towns.ring import ring
 from carla_bridge.headless.towns.town import BrokenTown, TownNotFound
-from carla_bridge.headless.towns.validate import check_xodr
+from carla_bridge.headless.towns.validate import check_xodr, try_in_child
 
 OWN_TOWNS: dict[str, Callable[[], str]] = {"grid": grid, "ring": ring}
 _MAPS = ("CarlaUE4/Content/Carla/Maps", "Unreal/CarlaUE4/Content/Carla/Maps", "Content/Carla/Maps")
@@ -119,7 +119,9 @@ def import_towns(path: str | Path) -> list[str]:
     for file in files:
         if not _NAME.fullmatch(file.stem) or file.stem in OWN_TOWNS:
             raise BrokenTown(f"{file}: {file.stem!r} cannot be the name of an imported town")
-        check_xodr(file.stem, read_xodr(file))
+        xodr = read_xodr(file)
+        check_xodr(file.stem, xodr)
+        try_in_child(file.stem, xodr)
     folder = towns_folder()
     folder.mkdir(parents=True, exist_ok=True)
     for file in files:
