@@ -1,4 +1,4 @@
-"""The other choice of traffic: vehicles on CARLA's own traffic manager, which lives in the client."""
+"""The other choice of traffic: CARLA's own traffic manager, which lives in the client."""
 
 from __future__ import annotations
 
@@ -38,13 +38,12 @@ class TrafficManagerTraffic:
         del route
         library = self._session.world.get_blueprint_library().filter("vehicle.*")
         cars = sorted((b for b in library if _is_car(b)), key=lambda b: b.id)
-        points = sorted(
-            self._session.map.get_spawn_points(), key=lambda p: _distance(p, ego)
-        )
+        points = sorted(self._session.map.get_spawn_points(), key=lambda p: _distance(p, ego))
         free = [p for p in points if _distance(p, ego) > CLEARANCE][: self._num]
+        future: Any = carla.command.FutureActor
         batch = [
             carla.command.SpawnActor(self._random.choice(cars), point).then(
-                carla.command.SetAutopilot(carla.command.FutureActor, True, self._port)
+                carla.command.SetAutopilot(future, True, self._port)
             )
             for point in free
         ]

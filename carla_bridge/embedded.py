@@ -1,7 +1,8 @@
 """A headless CARLA server in a process of its own, started and ended by us.
 
-The child is this very module run with `-m`: it asks the kernel to be ended together with its parent,
-so that even a killed `headway` leaves no server behind, and then becomes `carla_bridge.headless`.
+The child is this very module run with `-m`: it asks the kernel to be ended together with its
+parent, so that even a killed `headway` leaves no server behind, and then becomes
+`carla_bridge.headless`.
 """
 
 from __future__ import annotations

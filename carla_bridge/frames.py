@@ -1,6 +1,7 @@
 """The one file that knows CARLA's frame: left-handed, z up, degrees, y to the south of x east.
 
-Ours is right-handed with yaw counter-clockwise in radians: mirror y, negate yaw and roll.
+Ours is right-handed with yaw counter-clockwise in radians: mirror y, negate yaw. Pitch is nose up
+and roll left side up in both.
 Scalars and arrays alike; numba kernels may call the jitted forms.
 """
 

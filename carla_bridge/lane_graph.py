@@ -18,6 +18,7 @@ import numpy as np
 
 from carla_bridge.frames import mirror_y, yaws_from_carla
 from carla_bridge.road_signals import Index, crosswalk_polygons, stop_lines
+from headway.cache import cache_folder
 from headway.road.assemble import RawLane, assemble
 from headway.road.lane_graph import FORMAT, LaneGraph, LaneKind
 from headway.types import Array
@@ -69,7 +70,7 @@ def lane_graph(name: str, xodr: str) -> LaneGraph:
         name: of the town.
         xodr: its OpenDRIVE text.
     """
-    folder = Path(os.environ.get("HEADWAY_CACHE") or Path.home() / ".cache" / "headway")
+    folder = cache_folder()
     digest = hashlib.sha256(f"{FORMAT} {name}\n{xodr}".encode()).hexdigest()[:24]
     path = folder / f"lanes-{digest}.npz"
     if path.exists():

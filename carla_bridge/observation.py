@@ -1,4 +1,4 @@
-"""One frame of the server as numpy arrays in our frame: actors, ego, signals, sensors, collisions."""
+"""One frame of the server as arrays in our frame: actors, ego, signals, sensors, collisions."""
 
 from __future__ import annotations
 
@@ -66,8 +66,8 @@ class SensorReader:
     Args:
         name: for messages.
         sensor: a spawned sensor.
-        every_frame: whether each frame brings a packet; sensors with a `sensor_tick` of their own do
-            not, and event sensors neither.
+        every_frame: whether each frame brings a packet; sensors with a `sensor_tick` of their own
+            do not, and event sensors neither.
     """
 
     def __init__(self, name: str, sensor: carla.Sensor, every_frame: bool = True) -> None:
@@ -313,7 +313,7 @@ class WorldReader:
         index_of = {str(name): i for i, name in enumerate(lane_graph.signal_id)}
         found = []
         for light in self._world.get_actors().filter("traffic.traffic_light*"):
-            index = index_of.get(light.get_opendrive_id())
+            index = index_of.get(light.get_opendrive_id())  # pyright: ignore
             if index is not None:
                 found.append((index, light))
         return found

@@ -150,7 +150,7 @@ class Session:
 
     def _connect(self, timeout_s: float) -> None:
         where = f"{self.host}:{self.port}"
-        # The client's own time-out is as long as loading a town takes; a closed port is known at once.
+        # The client's own time-out is as long as loading a town takes; this fails at once.
         try:
             socket.create_connection((self.host, self.port), 5.0).close()
         except OSError as error:
@@ -195,7 +195,8 @@ class Session:
         self.world.apply_settings(settings)
 
     def _restore_settings(self) -> None:
-        self.world.apply_settings(self._settings_before)
+        if self._settings_before is not None:
+            self.world.apply_settings(self._settings_before)
 
     def _restore_town(self) -> None:
         if self._town_before is not None and not self.embedded:
@@ -243,7 +244,7 @@ def free_port() -> int:
 
 def _release(version: str) -> tuple[str, ...]:
     """`0.9.16` of `0.9.16-3-gabcdef`."""
-    return tuple(version.split("-")[0].split(".")[:3])
+    return tuple(version.split("-", maxsplit=1)[0].split(".")[:3])
 
 
 def _start(

@@ -161,7 +161,8 @@ class CarlaSimulator:
         steps = round(self.config.settle_s / self.session.dt)
         longest = steps + round(SETTLE_S / self.session.dt)
         hold = Command(brake=1.0)
-        for i in range(longest):
+        observation = self.step(hold)
+        for i in range(1, longest):
             observation = self.step(hold)
             if i + 1 >= steps and abs(observation.ego.speed) < REST_SPEED:
                 break
@@ -210,7 +211,7 @@ class CarlaSimulator:
                 "m: something stands there; try another seed"
             )
         self.session.own([ego])
-        return ego
+        return ego  # pyright: ignore[reportReturnType]
 
     def _attach(self, spec: SensorSpec, ego: carla.Vehicle, every_frame: bool) -> SensorReader:
         world = self.session.world
@@ -226,7 +227,7 @@ class CarlaSimulator:
                 f"sensor {spec.name!r} ({spec.blueprint}) cannot be had: {error}"
             ) from error
         self.session.own([sensor])
-        return SensorReader(spec.name, sensor, every_frame)
+        return SensorReader(spec.name, sensor, every_frame)  # pyright: ignore
 
     def _running(self) -> _Episode:
         if self._episode is None:

@@ -1,6 +1,7 @@
-"""The `headway` command: builds the parts, runs them, says how it went. It alone imports everything.
+"""The `headway` command: builds the parts, runs them, says how it went.
 
-Heavy imports are inside the commands, so that `headway --help` answers at once.
+It alone may import every package. Heavy imports are inside the commands, so that `headway --help`
+answers at once.
 """
 
 from __future__ import annotations
@@ -50,9 +51,9 @@ Json = Annotated[bool, typer.Option("--json", help="End with one line that is a 
 def drive(overrides: Overrides = None, as_json: Json = False) -> None:
     """Drive a route through traffic and write what happened.
 
-    Starts the embedded server unless `host=` or `port=` name a running one. Keys: town, seed, planner,
-    perception, language, world_model, traffic, host, port, min_length, traffic.num_vehicles,
-    traffic.num_walkers, output.folder, output.video, ...
+    Starts the embedded server unless `host=` or `port=` name a running one. Keys: town, seed,
+    planner, perception, language, world_model, traffic, host, port, min_length,
+    traffic.num_vehicles, traffic.num_walkers, output.folder, output.video, ...
 
     Example: `headway drive town=ring seed=3 output.video=false --json`
     """

@@ -45,7 +45,7 @@ class TrackerConfig:
     steer_from: float = 3.0
     hold_speed: float = 0.3
     hold_brake: float = 0.5
-    shift_throttle: float = 0.3
+    shift_throttle: float = 0.2
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
@@ -74,6 +74,7 @@ class PlanTracker:
         self._wanted_accel: list[float] = []
         self._wanted_curvature: list[float] = []
         self._throttle = 0.0
+        self._shifting = False
         self._t = float("nan")
 
     def track(self, plan: Plan, scene: Scene) -> Command:
@@ -100,18 +101,23 @@ class PlanTracker:
         # The front axle's angle drags on the car: the inverse map is for straight driving.
         wanted = np.array([accel + self._accel_bias])
         throttle, brake = inverse_accel(self._params, np.array([ego.speed]), wanted)
-        if self._shifting(ego.speed, ego.accel):
-            throttle = np.minimum(throttle, config.shift_throttle)
+        acting = self._wanted_accel[0] + self._accel_bias
+        throttle = np.minimum(throttle, self._most_throttle(ego.speed, ego.accel, acting))
         self._throttle = float(throttle[0])
         return Command(self._throttle, float(brake[0]), steer_norm)
 
-    def _shifting(self, speed: float, accel: float) -> bool:
-        """Whether the throttle drives nothing: an automatic gearbox is between two gears.
+    def _most_throttle(self, speed: float, accel: float, wanted: float) -> float:
+        """Throttle at most, given that `wanted` [m/s^2] should act by now and `accel` is measured.
 
-        An engine that revs up meanwhile would throw the car forward when the clutch closes.
+        Between two gears the throttle drives nothing, and an engine that revs up meanwhile throws
+        the car forward when the clutch closes.
         """
-        wanted = self._wanted_accel[0] + self._accel_bias
-        return speed > 2.0 and self._throttle > 0.2 and accel < min(wanted - 0.8, 0.2)
+        rolls = speed > 2.0 and -0.4 < accel < 0.1
+        begins = self._throttle > 0.2 and accel < wanted - 0.6
+        self._shifting = rolls and (begins or self._shifting)
+        if self._throttle > 0.0 and wanted < -0.3 and accel > wanted + 0.6:
+            return 0.0
+        return self.config.shift_throttle if self._shifting else 1.0
 
     def _steer(self, plan: Plan, scene: Scene, t: Array) -> float:
         config, ego = self.config, scene.ego

@@ -1,0 +1,3 @@
+"""Episodes, criteria, reports and benches."""
+
+import headway  # noqa: F401 - before numba: it says where compiled kernels are kept

@@ -45,7 +45,9 @@ class Ground:
     scale: float
 
 
-def draw_ground(graph: LaneGraph, bounds: tuple[float, float, float, float], scale: float) -> Ground:
+def draw_ground(
+    graph: LaneGraph, bounds: tuple[float, float, float, float], scale: float
+) -> Ground:
     """Draw the part of a town within `bounds`.
 
     Args:
@@ -84,7 +86,7 @@ def _inside(graph: LaneGraph, bounds: tuple[float, float, float, float]) -> list
 
 
 def edge(graph: LaneGraph, lane: int, side: float, inset: float = 0.0) -> Array:
-    """Return (n, 2) [m], a lane's left (`side` 1) or right (-1) edge, `inset` towards its centre."""
+    """Return (n, 2) [m], a lane's left (`side` 1) or right (-1) edge, `inset` inwards."""
     rows = graph.points(lane)
     yaw = graph.yaw[rows]
     shift = side * (0.5 * graph.width[rows] - inset)

@@ -1,7 +1,7 @@
 """Anti-aliased drawing on a packed image, in numba: what the video needs and no more.
 
-An image is (h, w) uint32, red in the lowest byte (its uint8 view is RGBA). Shapes are drawn by their
-signed distance in pixels: coverage is 1 inside, 0 outside and linear over the pixel at the edge.
+An image is (h, w) uint32, red in the lowest byte (its uint8 view is RGBA). Shapes are drawn by
+their signed distance in pixels: coverage is 1 inside, 0 outside and linear over the edge's pixel.
 Colours are (3,) uint8.
 """
 
@@ -140,15 +140,13 @@ def line(
         for column in range(left, right):
             value = mask[row, column]
             if value > 0.0:
-                image[row, column] = mix(
-                    image[row, column], color[0], color[1], color[2], value
-                )
+                image[row, column] = mix(image[row, column], color[0], color[1], color[2], value)
                 mask[row, column] = 0.0
 
 
 @njit(cache=True, nogil=True)
 def stamp(image: Array, shape: Array, x: int, y: int, color: Array, alpha: float) -> None:
-    """Draw `shape` (h, w) uint8 opacity, a text for instance, with its corner at column `x`, row `y`."""
+    """Draw `shape` (h, w) uint8 opacity, a text for instance, its corner at column `x`, row `y`."""
     for row in range(max(0, -y), min(shape.shape[0], image.shape[0] - y)):
         for column in range(max(0, -x), min(shape.shape[1], image.shape[1] - x)):
             value = shape[row, column]

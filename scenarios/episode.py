@@ -13,13 +13,15 @@ from headway.road.lane_graph import LaneGraph
 from headway.road.route import Route
 from headway.trace import Trace
 from headway.types import Observation
-from scenarios.criteria import STANDING, Criteria, Intent, Tick
+from scenarios.criteria import Criteria
+from scenarios.tick import STANDING, Intent, Tick
 
 
 class Progress(Protocol):
     """Hears about each tick: share of the route that is done, simulated and wall seconds."""
 
-    def __call__(self, share: float, sim_s: float, wall_s: float) -> None: ...
+    def __call__(self, share: float, sim_s: float, wall_s: float) -> None:  # noqa: D102
+        ...
 
 
 @dataclass

@@ -11,7 +11,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from headway.trace import Trace
-from scenarios.criteria import Infraction
+from scenarios.tick import Infraction
 from scenarios.video import route_progress
 
 EVENT_COLOR = {"collision": "#d62728", "red_light": "#ff7f0e", "stop_sign": "#9467bd"}

@@ -12,7 +12,7 @@ from headway.road.lane_graph import LaneGraph, LaneKind
 from headway.trace import TickRecord, Trace
 from headway.types import AgentKind, Array
 from scenarios.basemap import edge
-from scenarios.criteria import Infraction
+from scenarios.tick import Infraction
 
 KIND_COLOR = {
     AgentKind.VEHICLE: (200, 205, 212),
@@ -68,7 +68,9 @@ def _log_map(stream: rr.RecordingStream, trace: Trace, graph: LaneGraph) -> None
     stream.log("world", rr.ViewCoordinates.RIGHT_HAND_Z_UP, static=True)
     driving = np.flatnonzero(graph.kind == LaneKind.DRIVING)
     edges = [_raise(edge(graph, int(i), side)) for i in driving for side in (-1.0, 1.0)]
-    stream.log("world/lanes", rr.LineStrips3D(edges, colors=(110, 116, 124), radii=0.05), static=True)
+    stream.log(
+        "world/lanes", rr.LineStrips3D(edges, colors=(110, 116, 124), radii=0.05), static=True
+    )
     route = trace.route
     if route is not None:
         stream.log(
@@ -77,7 +79,9 @@ def _log_map(stream: rr.RecordingStream, trace: Trace, graph: LaneGraph) -> None
             static=True,
         )
     way = np.column_stack([trace.column(name) for name in ("x", "y", "z")])
-    stream.log("world/driven", rr.LineStrips3D([way], colors=(18, 181, 220), radii=0.1), static=True)
+    stream.log(
+        "world/driven", rr.LineStrips3D([way], colors=(18, 181, 220), radii=0.1), static=True
+    )
 
 
 def _log_tick(stream: rr.RecordingStream, trace: Trace, record: TickRecord) -> None:

@@ -55,7 +55,7 @@ class StopLines:
         )
 
     def passed(self, before: Array, after: Array, z: float) -> Array:
-        """Return the lines that a point passed forward, moving from `before` to `after` (2,) [m]."""
+        """Return the lines that a point passed forward from `before` to `after` (2,) [m]."""
         beyond_before, _ = self.relative(before)
         beyond_after, left = self.relative(after)
         return np.flatnonzero(

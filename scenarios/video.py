@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import queue
-import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 
-import av
 import numpy as np
 
 from headway.road.lane_graph import LaneGraph, StopKind
@@ -17,8 +13,9 @@ from headway.trace import TickRecord, Trace
 from headway.types import AgentKind, Array, SignalState
 from scenarios.basemap import Ground, draw_ground, stop_line
 from scenarios.canvas import box, line, sample
-from scenarios.criteria import Infraction
+from scenarios.encoder import VideoConfig, VideoEncoder
 from scenarios.hud import ACCENT, AMBER, BLACK, GREEN, RED, WHITE, Hud, rgb
+from scenarios.tick import Infraction
 
 ALERT_S = 2.5  # [s] that an infraction is announced
 TURN_S = 0.9  # [s] over which the camera's turning is smoothed
@@ -39,31 +36,6 @@ SIGNAL_COLOR = {
     SignalState.OFF: rgb("#5a6068"),
     SignalState.UNKNOWN: rgb("#5a6068"),
 }
-
-
-@dataclass
-class VideoConfig:
-    """How the film looks.
-
-    Attributes:
-        width, height: [px], even.
-        scale: [px/m].
-        fps: frames a second; a tick is one frame.
-        quality: x264's constant rate factor, less is better.
-    """
-
-    width: int = 1280
-    height: int = 720
-    scale: float = 10.5
-    fps: int = 20
-    quality: int = 23
-
-    def __post_init__(self) -> None:
-        if self.width % 2 or self.height % 2 or min(self.width, self.height) < 320:
-            raise ValueError(
-                "VideoConfig.width and height: expected even numbers of 320 and more, got "
-                f"{self.width} x {self.height}"
-            )
 
 
 @dataclass(frozen=True)
@@ -89,9 +61,7 @@ class Camera:
         dx, dy = xy[..., 0] - self.x, xy[..., 1] - self.y
         cos, sin = np.cos(self.yaw), np.sin(self.yaw)
         right, up = dx * sin - dy * cos, dx * cos + dy * sin
-        return np.stack(
-            [self.column + self.scale * right, self.row - self.scale * up], axis=-1
-        )
+        return np.stack([self.column + self.scale * right, self.row - self.scale * up], axis=-1)
 
     def angle(self, yaw: float) -> float:
         """[rad] on the screen, clockwise from the right, of a heading in the map."""
@@ -182,7 +152,9 @@ class Painter:
         ahead = (self._route.s >= s) & (self._route.s <= s + 110.0)
         way = self._route.xyz[ahead, :2][::3]
         if len(way) > 1:
-            line(image, self._mask, camera.pixels(way), 0.75 * camera.scale, ROUTE_COLOR, 0.32, 0.12)
+            line(
+                image, self._mask, camera.pixels(way), 0.75 * camera.scale, ROUTE_COLOR, 0.32, 0.12
+            )
 
     def _draw_lights(self, camera: Camera, image: Array, record: TickRecord) -> None:
         """Draw each light as a bar on its stop line, with a glow."""
@@ -255,7 +227,7 @@ class Painter:
                      bool(record.command[1] > 0.05), True)  # fmt: skip
 
     def _braking(self, index: int) -> Array:
-        """(A,) whether each agent slows down by more than 0.8 m/s^2 over the last quarter second."""
+        """(A,) whether each agent brakes by more than 0.8 m/s^2 over the last quarter second."""
         record = self._trace.records[index]
         earlier = self._trace.records[max(0, index - 5)]
         lost = np.zeros(len(record.agent_id), dtype=bool)
@@ -301,7 +273,9 @@ def draw_vehicle(
     if glass:
         for forward, length, width in ((0.30, 0.13, 0.74), (-0.62, 0.10, 0.68)):
             px, py = place(forward * half_length, 0.0)
-            box(image, px, py, angle, length * half_length, width * half_width, 2.0, 1.0, GLASS, 0.9)
+            box(
+                image, px, py, angle, length * half_length, width * half_width, 2.0, 1.0, GLASS, 0.9
+            )
     for side in (-0.62, 0.62):
         if braking:
             px, py = place(-0.93 * half_length, side * half_width)
@@ -317,12 +291,13 @@ def draw_walker(image: Array, x: float, y: float, angle: float, scale: float) ->
     box(image, x + 1.0, y + 1.5, angle, 0.3 * scale, 0.5 * scale, 0.3 * scale, 5.0, BLACK, 0.4)
     box(image, x, y, angle, 0.26 * scale, 0.48 * scale, 0.26 * scale, 1.0, color, 1.0)
     head = 0.2 * scale
-    box(image, x + 0.1 * scale * float(np.cos(angle)), y + 0.1 * scale * float(np.sin(angle)), angle,
+    x, y = x + 0.1 * scale * float(np.cos(angle)), y + 0.1 * scale * float(np.sin(angle))
+    box(image, x, y, angle,
         head, head, head, 1.0, HAIR, 1.0)  # fmt: skip
 
 
 def smooth_yaw(yaw: Array, sigma: int) -> Array:
-    """Return headings (n,) [rad] smoothed over time, the future included: the film is made afterwards.
+    """Return headings (n,) [rad] smoothed over time, the future included.
 
     Args:
         yaw: (n,) [rad].
@@ -336,7 +311,7 @@ def smooth_yaw(yaw: Array, sigma: int) -> Array:
 
 
 def route_progress(way: Array, s: Array, places: Array) -> Array:
-    """Return (n,) [m], how far along the polyline `way` (R, 2) with arc lengths `s` each place is."""
+    """Return (n,) [m], how far along `way` (R, 2) with arc lengths `s` each place is."""
     out, at = np.zeros(len(places)), 0
     for i, place in enumerate(places):
         near = slice(max(0, at - 10), at + 60)
@@ -368,7 +343,7 @@ def write_video(
     """
     painter = Painter(trace, graph, infractions, config)
     c = painter.config
-    with _Encoder(path, c) as encoder:
+    with VideoEncoder(path, c) as encoder:
         for index in range(len(painter)):
             image = encoder.buffer()
             painter.paint(index, image)
@@ -376,66 +351,3 @@ def write_video(
             if progress is not None:
                 progress(index + 1, len(painter))
     return path
-
-
-class _Encoder:
-    """Encodes in a thread of its own, so that drawing and encoding share two cores."""
-
-    def __init__(self, path: Path, config: VideoConfig) -> None:
-        self._container = av.open(str(path), "w")
-        stream = self._container.add_stream("libx264", rate=config.fps)
-        stream.width, stream.height = config.width, config.height  # pyright: ignore
-        stream.pix_fmt = "yuv420p"  # pyright: ignore
-        stream.time_base = Fraction(1, config.fps)
-        stream.options = {"preset": "veryfast", "crf": str(config.quality)}  # pyright: ignore
-        self._stream = stream
-        shape = (config.height, config.width)
-        self._free: queue.Queue[Array] = queue.Queue()
-        for _ in range(4):
-            self._free.put(np.zeros(shape, dtype=np.uint32))
-        self._full: queue.Queue[Array | None] = queue.Queue()
-        self._error: BaseException | None = None
-        self._thread = threading.Thread(target=self._run, name="video encoder", daemon=True)
-        self._thread.start()
-
-    def buffer(self) -> Array:
-        """Return an image that nobody uses."""
-        return self._free.get()
-
-    def put(self, image: Array) -> None:
-        """Encode `image` next.
-
-        Raises:
-            BaseException: what the encoder failed with.
-        """
-        if self._error is not None:
-            raise self._error
-        self._full.put(image)
-
-    def __enter__(self) -> _Encoder:
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        self._full.put(None)
-        self._thread.join()
-        if self._error is not None and exc_info[0] is None:
-            raise self._error
-
-    def _run(self) -> None:
-        number = 0
-        try:
-            while (image := self._full.get()) is not None:
-                pixels = image.view(np.uint8).reshape(*image.shape, 4)
-                frame = av.VideoFrame.from_ndarray(pixels, format="rgba")
-                frame.pts = number
-                number += 1
-                for packet in self._stream.encode(frame):  # pyright: ignore
-                    self._container.mux(packet)
-                self._free.put(image)
-            for packet in self._stream.encode():  # pyright: ignore
-                self._container.mux(packet)
-            self._container.close()
-        except BaseException as error:  # handed to whoever puts the next image
-            self._error = error
-            while self._full.get() is not None:  # nobody may wait for us for ever
-                self._free.put(image)

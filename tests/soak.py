@@ -137,7 +137,7 @@ def soak(options: argparse.Namespace) -> str:
         )
         watch = Watch(client)
         begin = reported = time.monotonic()
-        early = float("nan")  # memory once every town had been loaded
+        early: float | None = None  # memory once every town had been loaded
         try:
             while client.poll() is None:
                 time.sleep(0.2)
@@ -145,7 +145,7 @@ def soak(options: argparse.Namespace) -> str:
                 if now - watch.spoke > options.patience:
                     client.send_signal(signal.SIGABRT)
                     return f"hang: no tick for {options.patience:g} s after tick {watch.tick}"
-                if early != early and watch.load > len(TOWNS):
+                if early is None and watch.load > len(TOWNS):
                     early = resident_mib(server.pid)
                 if now - reported > REPORT_S:
                     reported = now
@@ -166,7 +166,7 @@ def soak(options: argparse.Namespace) -> str:
             return f"the client ended with {client.returncode} after tick {watch.tick}"
         if watch.idle_loads:
             return f"the traffic manager hardly moved its cars in worlds {watch.idle_loads}"
-        if late - early > FLAT_MIB:
+        if early is not None and late - early > FLAT_MIB:
             return f"the server's memory grew from {early:.0f} to {late:.0f} MiB"
         return ""
 

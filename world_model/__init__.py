@@ -1,0 +1,3 @@
+"""Scene, Goal and proposals in, Forecast out."""
+
+import headway  # noqa: F401 - before numba: it says where compiled kernels are kept

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -12,8 +13,11 @@ from carla_bridge.headless.blueprints import ActorKind
 from carla_bridge.headless.wire import WireTransform, check_numbers, check_transform, finite
 from headway.vehicle import VehicleState
 
+MAX_SPEED = 1e3  # [m/s] beyond it a velocity is refused
+MAX_IMPULSE = 1e9  # [kg m/s], and [N] for forces
 MAX_WALKER_SPEED = 20.0  # [m/s] beyond it a wish is taken for an error and cut
-_BODY = [VehicleState.X, VehicleState.Y, VehicleState.YAW]
+_X, _Y, _YAW = int(VehicleState.X), int(VehicleState.Y), int(VehicleState.YAW)
+_VX, _VY = int(VehicleState.VX), int(VehicleState.VY)
 
 
 class UnknownActor(KeyError):
@@ -31,6 +35,7 @@ class ActorCommands:
     """The part of a World that acts on single actors; vectors come in CARLA's frame."""
 
     table: ActorTable
+    settings: list[Any]
 
     def require(self, actor_id: int) -> Actor:
         """That actor.
@@ -66,7 +71,8 @@ class ActorCommands:
         c.pose[row] = pose
         c.previous[row] = pose[:3]
         if c.kind[row] == ActorKind.VEHICLE:
-            c.state[row, _BODY] = pose[0], pose[1], pose[5]
+            state = c.state[row]
+            state[_X], state[_Y], state[_YAW] = pose[0], pose[1], pose[5]
             c.velocity[row, 2] = 0.0
 
     def set_location(self, actor_id: int, location: list[float]) -> None:
@@ -80,17 +86,17 @@ class ActorCommands:
     def set_target_velocity(self, actor_id: int, velocity: list[float]) -> None:
         """Give an actor a velocity [m/s], map frame, from which physics goes on."""
         row = self._row(actor_id)
-        x, y, z = vector_from_carla(check_numbers("velocity", velocity, 3))
+        x, y, z = vector_from_carla(check_numbers("velocity", velocity, 3, MAX_SPEED))
         c = self.table.columns
         c.velocity[row] = x, y, z
         c.skid[row, :2] = 0.0
         if c.kind[row] == ActorKind.VEHICLE:
-            yaw = float(c.state[row, VehicleState.YAW])
+            yaw = float(c.state[row, _YAW])
             cos, sin = math.cos(yaw), math.sin(yaw)
-            c.state[row, VehicleState.VX] = x * cos + y * sin
-            c.state[row, VehicleState.VY] = -x * sin + y * cos
+            c.state[row, _VX] = x * cos + y * sin
+            c.state[row, _VY] = -x * sin + y * cos
         elif c.kind[row] == ActorKind.WALKER:
-            c.state[row, [VehicleState.VX, VehicleState.VY]] = x, y
+            c.state[row, _VX], c.state[row, _VY] = x, y
         elif c.simulate[row]:
             c.skid[row, :2] = x, y
 
@@ -110,7 +116,7 @@ class ActorCommands:
     def enable_constant_velocity(self, actor_id: int, velocity: list[float]) -> None:
         """Hold a vehicle at a velocity of its own frame [m/s]; it still steers."""
         row = self._row(actor_id)
-        values = vector_from_carla(check_numbers("velocity", velocity, 3))
+        values = vector_from_carla(check_numbers("velocity", velocity, 3, MAX_SPEED))
         self.table.columns.held[row] = values
 
     def disable_constant_velocity(self, actor_id: int) -> None:
@@ -122,7 +128,7 @@ class ActorCommands:
     ) -> None:
         """Hit an actor with an impulse [kg m/s], map frame, at a place [m] of the map."""
         row = self._row(actor_id)
-        x, y, _ = vector_from_carla(check_numbers("impulse", impulse, 3))
+        x, y, _ = vector_from_carla(check_numbers("impulse", impulse, 3, MAX_IMPULSE))
         c = self.table.columns
         if not c.simulate[row] or c.mass[row] <= 0.0:
             return
@@ -138,12 +144,14 @@ class ActorCommands:
     ) -> None:
         """Push an actor with a force [N] for the length of the next step."""
         dt = self._step_length()
-        self.add_impulse(actor_id, [v * dt for v in check_numbers("force", force, 3)], location)
+        self.add_impulse(
+            actor_id, [v * dt for v in check_numbers("force", force, 3, MAX_IMPULSE)], location
+        )
 
     def add_angular_impulse(self, actor_id: int, impulse: list[float]) -> None:
         """Spin an actor about the vertical by an angular impulse [kg m^2 deg/s]."""
         row = self._row(actor_id)
-        values = check_numbers("angular impulse", impulse, 3)
+        values = check_numbers("angular impulse", impulse, 3, MAX_IMPULSE)
         c = self.table.columns
         if c.simulate[row] and c.inertia[row] > 0.0:
             c.twist[row] -= math.radians(values[2]) / c.inertia[row]
@@ -151,10 +159,12 @@ class ActorCommands:
     def add_torque(self, actor_id: int, torque: list[float]) -> None:
         """Turn an actor about the vertical for the length of the next step."""
         dt = self._step_length()
-        self.add_angular_impulse(actor_id, [v * dt for v in check_numbers("torque", torque, 3)])
+        self.add_angular_impulse(
+            actor_id, [v * dt for v in check_numbers("torque", torque, 3, MAX_IMPULSE)]
+        )
 
     def _step_length(self) -> float:
-        delta = getattr(self, "settings")[2]  # noqa: B009 - World's own
+        delta = self.settings[2]
         return float(delta[1]) if delta[0] and delta[1] > 0.0 else 0.05
 
     def set_simulate_physics(self, actor_id: int, enabled: bool) -> None:
@@ -168,9 +178,9 @@ class ActorCommands:
         for column in (c.velocity, c.spin, c.skid, c.accel):
             column[row] = 0.0
         if c.kind[row] == ActorKind.VEHICLE:
-            pose = c.pose[row, [0, 1, 5]].copy()
-            c.state[row] = 0.0
-            c.state[row, _BODY] = pose
+            state = c.state[row]
+            state[:] = 0.0
+            state[_X], state[_Y], state[_YAW] = c.pose[row, 0], c.pose[row, 1], c.pose[row, 5]
 
     def set_collisions(self, actor_id: int, enabled: bool) -> None:
         """Contacts on or off."""
@@ -225,4 +235,4 @@ class ActorCommands:
         if np.hypot(moved[0], moved[1]) < 5.0:  # [m] a longer way is a teleport
             c.velocity[row] = moved / dt
         c.wish[row, 3] = finite(speed)
-        c.state[row, [VehicleState.VX, VehicleState.VY]] = 0.0
+        c.state[row, _VX] = c.state[row, _VY] = 0.0

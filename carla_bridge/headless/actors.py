@@ -109,9 +109,10 @@ _SPEC: dict[str, tuple[tuple[int, ...], Any]] = {
     "parent": ((), np.int64), "offset": ((6,), float), "state": ((NUM_VEHICLE_STATES,), float),
     "control": ((NUM_VEHICLE_CONTROLS,), float), "params": ((NUM_VEHICLE_PARAMS,), float),
     "grade": ((2,), float), "active": ((), np.bool_), "held": ((3,), float),
-    "skid": ((3,), float), "push": ((3,), float), "twist": ((), float), "wish": ((4,), float), "jump": ((), np.uint8),
-    "friction": ((), float), "floats": ((), np.bool_),
-    "speed_limit": ((), float), "at_light": ((), np.int64), "light": ((6,), float),
+    "skid": ((3,), float), "push": ((3,), float), "twist": ((), float),
+    "wish": ((4,), float), "jump": ((), np.uint8), "friction": ((), float),
+    "floats": ((), np.bool_), "speed_limit": ((), float), "at_light": ((), np.int64),
+    "light": ((6,), float),
 }  # fmt: skip
 _FILL = {"parent": -1, "at_light": -1, "held": math.nan}
 

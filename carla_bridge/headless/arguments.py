@@ -80,9 +80,7 @@ def _vector(value: Any) -> list[float]:
 def _transform(value: Any) -> list[list[float]]:
     if type(value) is list and len(value) == 2:
         return [_vector(value[0]), _vector(value[1])]
-    raise BadArgument(
-        f"expected a transform [[x, y, z], [pitch, yaw, roll]], got {_show(value)}"
-    )
+    raise BadArgument(f"expected a transform [[x, y, z], [pitch, yaw, roll]], got {_show(value)}")
 
 
 def _optional_actor(value: Any) -> int | None:

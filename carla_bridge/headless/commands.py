@@ -107,7 +107,7 @@ def apply_batch(world: World, commands: list[Any]) -> list[Any]:
         try:
             # Nearly all commands of nearly all batches are controls: the short way for them.
             ((index, fields),) = command
-            if index == 2:  # noqa: PLR2004 - Command.APPLY_VEHICLE_CONTROL, without the lookup
+            if index == 2:
                 actor_id, values = fields
                 control(actor_id, check(values))
             else:

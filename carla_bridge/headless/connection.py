@@ -155,10 +155,7 @@ class Connection(asyncio.Protocol):
 
 
 def _unknown(name: str) -> str:
-    return (
-        f"rpc {name[:80]!r} is not implemented by this server; "
-        "docs/rpc.md lists what is"
-    )
+    return f"rpc {name[:80]!r} is not implemented by this server; docs/rpc.md lists what is"
 
 
 def _words(error: Exception) -> str:

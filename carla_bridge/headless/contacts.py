@@ -72,12 +72,9 @@ def contact_scratch(n: int) -> ContactScratch:
 
 
 @njit(cache=True)
-def is_body(
-    kinds: Array, collides: Array, parent: Array, extent: Array, i: int
-) -> bool:
+def is_body(kinds: Array, collides: Array, parent: Array, extent: Array, i: int) -> bool:
     """Whether row `i` takes part in contacts."""
-    kind = kinds[i]
-    solid = kind == _VEHICLE or kind == _WALKER or kind == _PROP
+    solid = _VEHICLE <= kinds[i] <= _PROP  # vehicles, walkers, props
     return solid and collides[i] and parent[i] < 0 and extent[i, 0] > 0.0
 
 
@@ -145,7 +142,7 @@ def _reach(b: Array, i: int, nx: float, ny: float) -> float:
 
 
 @njit(cache=True)
-def first_touch(b: Array, i: int, j: int):
+def first_touch(b: Array, i: int, j: int):  # noqa: PLR0912 - one test, four axes
     """Where two boxes touch in the step.
 
     Args:
@@ -223,9 +220,7 @@ def contact_point(b: Array, i: int, j: int, nx: float, ny: float):
 
 
 @njit(cache=True)
-def _kick(
-    c: Moving, b: Array, i: int, jx: float, jy: float, px: float, py: float
-) -> None:
+def _kick(c: Moving, b: Array, i: int, jx: float, jy: float, px: float, py: float) -> None:
     """Give row `i` the impulse (jx, jy) at (px, py)."""
     turn = ((px - b[i, 2]) * jy - (py - b[i, 3]) * jx) * b[i, 9]
     turn = min(max(turn, -MAX_SPIN - c.spin[i, 2]), MAX_SPIN - c.spin[i, 2])
@@ -363,7 +358,9 @@ def overlaps_any(
     """
     b = np.zeros((2, 14))
     for i in range(c.id.shape[0]):
-        if not is_body(c.kind, c.collides, c.parent, c.extent, i) or (pass_props and c.kind[i] == _PROP):
+        if not is_body(c.kind, c.collides, c.parent, c.extent, i) or (
+            pass_props and c.kind[i] == _PROP
+        ):
             continue
         if abs(z + center[2] - c.pose[i, 2] - c.center[i, 2]) > extent[2] + c.extent[i, 2]:
             continue

@@ -9,11 +9,11 @@ nothing changed, to the general way, whose answer is the same.
 
 from __future__ import annotations
 
-import msgpack
 import numpy as np
 from numba import njit
 
 from carla_bridge.headless.commands import Command
+from carla_bridge.headless.rpc import pack
 from carla_bridge.headless.world import World
 from headway.types import Array
 
@@ -78,17 +78,35 @@ def _read_count(data: Array, at: int):
 
 
 @njit(cache=True)
+def _is_flag(data: Array, at: int) -> bool:
+    return 0 <= at < data.shape[0] and (data[at] == _FALSE or data[at] == _TRUE)
+
+
+@njit(cache=True)
+def _read_head(data: Array, at: int, name: Array):
+    """(number of commands, position behind the head), as above."""
+    if at < 0 or at + name.shape[0] > data.shape[0]:
+        return 0, -1
+    for k in range(name.shape[0]):
+        if data[at + k] != name[k]:
+            return 0, -1
+    at += name.shape[0]
+    return _read_count(data, at + 1) if _is_flag(data, at) else (0, -1)
+
+
+@njit(cache=True)
 def _read_control(data: Array, at: int, out: Array, bits: Array, number: Array) -> int:
     """Read the seven fields of a control; the position behind them or -1.
 
     Args:
         data: the message.
-        at: where the fields begin.
+        at: where their array begins, -1 for nowhere.
         out: (7,) throttle, steer, brake, hand brake, reverse, manual, gear.
         bits, number: one word of work space, as uint32 and as float32.
     """
-    if at + 19 > data.shape[0]:
+    if at < 0 or at + 20 > data.shape[0] or data[at] != 0x97:
         return -1
+    at += 1
     for k in range(3):
         if data[at] != _FLOAT_32:
             return -1
@@ -106,9 +124,7 @@ def _read_control(data: Array, at: int, out: Array, bits: Array, number: Array) 
 
 
 @njit(cache=True)
-def read_batch(
-    data: Array, name: Array, ids: Array, controls: Array, bits: Array, number: Array
-):
+def read_batch(data: Array, name: Array, ids: Array, controls: Array, bits: Array, number: Array):
     """Read a batch of vehicle controls.
 
     Args:
@@ -123,15 +139,7 @@ def read_batch(
         of commands, and whether a tick is asked for.
     """
     message_id, at = _read_integer(data, 2)
-    if at < 0 or at + name.shape[0] + 1 > data.shape[0]:
-        return -1, 0, 0, False
-    for k in range(name.shape[0]):
-        if data[at + k] != name[k]:
-            return -1, 0, 0, False
-    at += name.shape[0]
-    if data[at] != _FALSE and data[at] != _TRUE:
-        return -1, 0, 0, False
-    count, at = _read_count(data, at + 1)
+    count, at = _read_head(data, at, name)
     if at < 0 or count == 0 or count > ids.shape[0]:
         return -1, 0, 0, False
     for i in range(count):
@@ -141,12 +149,10 @@ def read_batch(
         if data[at + 2] != _CONTROL or data[at + 3] != 0x92:
             return -1, 0, 0, False
         ids[i], at = _read_integer(data, at + 4)
-        if at < 0 or at >= data.shape[0] or data[at] != 0x97:
-            return -1, 0, 0, False
-        at = _read_control(data, at + 1, controls[i], bits, number)
+        at = _read_control(data, at, controls[i], bits, number)
         if at < 0:
             return -1, 0, 0, False
-    if at >= data.shape[0] or (data[at] != _FALSE and data[at] != _TRUE):
+    if not _is_flag(data, at):
         return -1, 0, 0, False
     return at + 1, message_id, count, data[at] == _TRUE
 
@@ -197,5 +203,5 @@ class ControlBatch:
         if consumed < 0 or not world.apply_vehicle_controls(ids, controls, count):
             return None
         write_answers(ids, count, self._items)
-        head = b"\x94\x01" + msgpack.packb(message_id) + b"\xc0\xdd" + count.to_bytes(4, "big")
+        head = b"\x94\x01" + pack(message_id) + b"\xc0\xdd" + count.to_bytes(4, "big")
         return consumed, head + self._items[: count * _ITEM_BYTES].tobytes(), do_tick

@@ -80,6 +80,7 @@ def settle(pose: Array, velocity: Array, floats: bool, g: GroundArrays, foot: fl
             pose[2] = bottom + foot
             return False, 0.0, 0.0
     pose[2] = height + foot
+    velocity[2] = velocity[0] * slope_x + velocity[1] * slope_y
     return True, slope_x, slope_y
 
 
@@ -176,6 +177,22 @@ def scale_friction(c: Columns) -> None:
 
 
 @njit(cache=True)
+def _start(c: Columns, before: Array) -> None:
+    for i in range(c.id.shape[0]):
+        kind = c.kind[i]
+        for k in range(3):
+            before[i, k] = c.velocity[i, k]
+        if kind < _VEHICLE or kind > _PROP:  # most rows of an empty town are lights and signs
+            continue
+        for k in range(3):
+            c.previous[i, k] = c.pose[i, k]
+        if kind == _VEHICLE and c.simulate[i]:
+            _start_vehicle(c.state[i], c.skid[i], c.held[i], c.push[i], c.twist[i])
+        else:
+            c.active[i] = False
+
+
+@njit(cache=True)
 def move_bodies(c: Columns, g: GroundArrays, before: Array, dt: float) -> None:
     """Move every body freely by `dt`; contacts come afterwards.
 
@@ -185,40 +202,24 @@ def move_bodies(c: Columns, g: GroundArrays, before: Array, dt: float) -> None:
         before: (n, 3) receives the velocities before the step, for accelerations.
         dt: [s].
     """
-    n = c.id.shape[0]
-    b = Body(
-        c.pose, c.velocity, c.spin, c.state, c.skid, c.held, c.grade, c.active, c.floats
-    )
-    for i in range(n):
-        kind = c.kind[i]
-        for k in range(3):
-            before[i, k] = c.velocity[i, k]
-        if kind < _VEHICLE or kind > _PROP:
-            continue
-        for k in range(3):
-            c.previous[i, k] = c.pose[i, k]
-        if kind == _VEHICLE:
-            if c.simulate[i]:
-                _start_vehicle(c.state[i], c.skid[i], c.held[i], c.push[i], c.twist[i])
-            else:
-                c.active[i] = False
+    b = Body(c.pose, c.velocity, c.spin, c.state, c.skid, c.held, c.grade, c.active, c.floats)
+    _start(c, before)
     step_vehicles(c.state, c.control, c.params, c.grade, c.active, dt)
-    for i in range(n):
+    for i in range(c.id.shape[0]):
         kind = c.kind[i]
-        if kind < _VEHICLE or kind > _PROP:
+        if kind < _VEHICLE or kind > _PROP or not c.simulate[i]:
             continue
         foot = c.extent[i, 2] - c.center[i, 2]
         if kind == _VEHICLE:
-            if c.simulate[i]:
-                _end_vehicle(b, g, i, dt)
-        elif kind == _WALKER and c.simulate[i]:
+            _end_vehicle(b, g, i, dt)
+        elif kind == _WALKER:
             slow_skid(c.skid[i], dt)
             step_walker(
                 c.pose[i], c.velocity[i], c.spin[i], c.skid[i], c.state[i], c.wish[i],
                 c.push[i], dt,
             )  # fmt: skip
             settle(c.pose[i], c.velocity[i], c.floats[i], g, foot, dt)
-        elif kind == _PROP and c.simulate[i]:
+        else:
             for k in range(2):
                 c.skid[i, k] += c.push[i, k]
             c.skid[i, 2] += c.twist[i]
@@ -272,7 +273,8 @@ def place_attached(c: Columns) -> None:
         c.pose[i, 5] = math.atan2(fy, fx) if flat > 1e-9 else w + yaw
         cos, sin = math.cos(c.pose[i, 5]), math.sin(c.pose[i, 5])
         level = -lx * sin + ly * cos
-        c.pose[i, 3] = math.atan2(lz, level) if abs(c.pose[i, 4]) < 1.57 else 0.0
+        # unyawed, the left axis is (-sin r sin p, cos r, sin r cos p)
+        c.pose[i, 3] = math.atan2(lz, level * math.cos(c.pose[i, 4])) if flat > 1e-9 else 0.0
         for k in range(3):
             c.velocity[i, k] = c.velocity[p, k]
             c.accel[i, k] = c.accel[p, k]
@@ -280,9 +282,7 @@ def place_attached(c: Columns) -> None:
 
 
 @njit(cache=True)
-def accelerations(
-    parent: Array, velocity: Array, accel: Array, before: Array, dt: float
-) -> None:
+def accelerations(parent: Array, velocity: Array, accel: Array, before: Array, dt: float) -> None:
     """Velocity gained over the step, per second, as CARLA reports acceleration.
 
     Args:

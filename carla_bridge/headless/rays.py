@@ -131,7 +131,7 @@ def cast(
         if enter <= leave:
             found[i] = enter
     found[n] = math.inf
-    steps = max(1, int(math.ceil(distance / MARCH)))
+    steps = max(1, math.ceil(distance / MARCH))
     if way[0] == 0.0 and way[1] == 0.0:
         steps = 1  # straight down or up: the ground is met once
     last = 0.0

@@ -12,7 +12,7 @@ import pkgutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, cast
 
 import msgpack
 
@@ -23,8 +23,13 @@ if TYPE_CHECKING:
 
 REQUEST, RESPONSE, NOTIFY = 0, 1, 2
 
-_VOID_TAIL = msgpack.packb([None, [[False]]])[1:]
+_VOID_TAIL = b"\xc0\x91\x91\xc2"  # nil, [[false]]
 _packer = msgpack.Packer(use_bin_type=True, autoreset=True, unicode_errors="surrogateescape")
+
+
+def pack(value: Any) -> bytes:
+    """Return `value` as message-pack."""
+    return cast(bytes, _packer.pack(value))
 
 
 class Status(StrEnum):
@@ -45,14 +50,6 @@ class Answer(StrEnum):
 
 class RpcError(RuntimeError):
     """What a handler raises to answer an error; the message is for the person at the client."""
-
-
-class Handler(Protocol):
-    """A handler, or a deferred one, which takes a `Call` after the server."""
-
-    def __call__(self, server: Any, *arguments: Any) -> Any:
-        """Return what to answer."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +95,7 @@ class Rpc:
             kinds = kinds[: len(arguments)]
         index = 0
         try:
-            for index, kind in enumerate(kinds):  # noqa: B007 - named in the message
+            for index, kind in enumerate(kinds):
                 arguments[index] = kind.check(arguments[index])
         except BadArgument as error:
             raise BadArgument(f"{self.name}: argument {index + 1}: {error}") from None
@@ -183,17 +180,17 @@ def load_handlers() -> dict[str, Rpc]:
 def pack_answer(message_id: int, answer: Answer, value: Any) -> bytes:
     """Return the bytes of a result."""
     if answer is Answer.VOID:
-        return b"\x94\x01" + _packer.pack(message_id) + _VOID_TAIL
+        return b"\x94\x01" + pack(message_id) + _VOID_TAIL
     if answer is Answer.VALUE:
         value = ((1, value),)
-    return _packer.pack((RESPONSE, message_id, None, value))
+    return pack((RESPONSE, message_id, None, value))
 
 
 def pack_error(message_id: int, answer: Answer, message: str) -> bytes:
     """Return the bytes of an error, in the wrapping that the caller expects of this RPC."""
     if answer is Answer.VOID:
-        return _packer.pack((RESPONSE, message_id, None, ((True, (message,)),)))
-    return _packer.pack((RESPONSE, message_id, None, ((0, (message,)),)))
+        return pack((RESPONSE, message_id, None, ((True, (message,)),)))
+    return pack((RESPONSE, message_id, None, ((0, (message,)),)))
 
 
 class Call:

@@ -48,6 +48,12 @@ class Geolocator:
         return place.latitude, place.longitude, place.altitude
 
 
+def _pack(value: Any) -> bytes:
+    packed = msgpack.packb(value, use_bin_type=True)
+    assert packed is not None
+    return packed
+
+
 @dataclass
 class Sensor:
     """One sensor that is out there.
@@ -183,7 +189,7 @@ class Sensors:
         if sensor.kind == "gnss":
             assert self._geolocator is not None
             values = np.array(self._geolocator.locate(*place[:3])) + noise
-            return head + msgpack.packb([float(v) for v in values])
+            return head + _pack([float(v) for v in values])
         roll, pitch, yaw = (float(v) for v in c.pose[row, 3:])
         ax, ay, az = (float(v) for v in c.accel[row])
         # an accelerometer feels what holds it against gravity
@@ -199,7 +205,7 @@ class Sensors:
             [float(v) for v in values[3:]],
             compass % (2.0 * math.pi),
         ]
-        return head + msgpack.packb(body)
+        return head + _pack(body)
 
     def collisions(
         self,
@@ -244,4 +250,4 @@ class Sensors:
             assert actor is not None
             body.append(actor.wire)
         head = sensor_header("collision", frame, now, place)
-        return head + msgpack.packb([*body, impulse], use_bin_type=True)
+        return head + _pack([*body, impulse])

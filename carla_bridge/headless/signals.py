@@ -364,9 +364,7 @@ def touch_triggers(
 
 
 @njit(cache=True)
-def _boxes_touch(
-    extent: Array, dx: float, dy: float, cos: float, sin: float, box: Array
-) -> bool:
+def _boxes_touch(extent: Array, dx: float, dy: float, cos: float, sin: float, box: Array) -> bool:
     """Separating axes of a vehicle's box and a volume, (dx, dy) from the volume to the vehicle."""
     bc, bs, hx, hy = box[3], box[4], box[5], box[6]
     ex, ey = extent[0], extent[1]

@@ -96,10 +96,11 @@ class StreamConnection(asyncio.Protocol):
         self._received += data
         if len(self._received) < _LENGTH.size:
             return
-        (self._stream_id,) = _LENGTH.unpack_from(self._received)
+        (stream_id,) = _LENGTH.unpack_from(self._received)
+        self._stream_id = stream_id
         self._received = b""
-        self._server.streams.subscribe(self._stream_id, self)
-        if self._stream_id == WORLD_STREAM:
+        self._server.streams.subscribe(stream_id, self)
+        if stream_id == WORLD_STREAM:
             message = self._server.episode_message()
             self.write(_LENGTH.pack(len(message)) + message)
 

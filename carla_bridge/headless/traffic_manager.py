@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgpack
 
-from carla_bridge.headless.rpc import Call, Rpc
+from carla_bridge.headless.rpc import Call, Rpc, pack
 
 if TYPE_CHECKING:
     from carla_bridge.headless.connection import Connection
@@ -307,7 +307,7 @@ class TrafficManagerLink:
     async def _kick(self, port: int) -> bool:
         """Switch one traffic manager's synchronous mode off and on; false if it is out of reach."""
         requests = b"".join(
-            msgpack.packb([0, message_id, "set_synchronous_mode", [mode]])
+            pack([0, message_id, "set_synchronous_mode", [mode]])
             for message_id, mode in ((1, False), (2, True))
         )
         try:

@@ -72,7 +72,7 @@ class VehicleCommands(ActorCommands):
         except KeyError:
             row = self._row(actor_id)  # says it in words
         c = self.table.columns
-        if c.kind[row] != 1:  # noqa: PLR2004 - ActorKind.VEHICLE, on the hottest path of all
+        if c.kind[row] != 1:  # ActorKind.VEHICLE, spared the look-up on the hottest path of all
             self._vehicle(actor_id)
         throttle, steer, brake, hand_brake, reverse, manual, gear = control
         # `0 <= NaN` is false, so NaN ends as 0 without a look-up
@@ -149,9 +149,7 @@ class VehicleCommands(ActorCommands):
         reverse = speed < 0.0
         sign = -1.0 if reverse else 1.0
         params = c.params[row : row + 1]
-        throttle, brake = inverse_accel(
-            params, np.array([sign * velocity]), np.array([sign * ask])
-        )
+        throttle, brake = inverse_accel(params, np.array([sign * velocity]), np.array([sign * ask]))
         norm = inverse_steer(params, np.array([abs(velocity)]), np.array([wanted]))
         i = VehicleControlIndex
         c.control[row] = 0.0

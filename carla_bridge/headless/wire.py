@@ -114,12 +114,13 @@ def finite(value: Any, default: float = 0.0) -> float:
     return float(value) if math.isfinite(value) else default
 
 
-def check_numbers(what: str, values: Any, count: int) -> list[float]:
+def check_numbers(what: str, values: Any, count: int, limit: float = 1e6) -> list[float]:
     """`values` as `count` finite floats.
 
     Raises:
         TypeError: it is not a list of `count` numbers.
-        ValueError: one of them is NaN or infinite.
+        ValueError: one of them is NaN, infinite or beyond `limit`: a simulation that takes it
+            would answer infinities a few steps later.
     """
     if not isinstance(values, (list, tuple)) or len(values) != count:
         raise TypeError(f"{what}: expected {count} numbers, got {values!r}")
@@ -127,8 +128,9 @@ def check_numbers(what: str, values: Any, count: int) -> list[float]:
     for value in values:
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             raise TypeError(f"{what}: expected {count} numbers, got {values!r}")
-        if not math.isfinite(value):
-            raise ValueError(f"{what}: {values!r} is not finite")
+        if not -limit <= value <= limit:  # also catches NaN
+            reason = f"beyond {limit:g}" if math.isfinite(value) else "not finite"
+            raise ValueError(f"{what}: {values!r} is {reason}")
         out.append(float(value))
     return out
 

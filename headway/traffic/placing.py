@@ -16,7 +16,11 @@ SIGHT_ANGLE = 1.05  # [rad]
 SIGHT_SIDE = 70.0  # [m] beside it
 SIGHT_BEHIND = 50.0  # [m] behind it, beyond BEHIND_ANGLE of its heading
 BEHIND_ANGLE = 2.1  # [rad]
-RING = 135.0  # [m] furthest distance at which agents appear
+RING = 170.0  # [m] furthest distance at which agents appear
+SPREAD = 150.0  # [m] of way to ego's lanes over which the chance of a place falls by e
+FIRST_SPREAD = 130.0  # [m] of distance, the same at the very start
+CROWDED = 3  # vehicles within CROWD_RADIUS: no more are added
+CROWD_RADIUS = 35.0  # [m]
 FIRST_RING = 300.0  # [m] the same at the very start
 FUTURE_STEP = 10.0  # [m] between the samples of ego's way ahead
 REACH = 400.0  # [m] lanes from which ego's way is further than that do not lead to it
@@ -101,7 +105,7 @@ def vehicle_is_gone(
     if in_sight(fleet[ego].x, fleet[ego].y, fleet[ego].yaw, x, y):
         return False
     dist = math.hypot(x - fleet[ego].x, y - fleet[ego].y)
-    if dist > RING + 25.0 or fleet[i].standing > 45.0 and fleet[i].hold != 1:
+    if dist > RING + 30.0 or fleet[i].standing > 45.0 and fleet[i].hold != 1:
         return True
     if dist < 60.0:
         return False
@@ -115,7 +119,7 @@ def vehicle_is_gone(
         return False
     dx, dy = future[best_f, 0] - x, future[best_f, 1] - y
     heading = math.cos(fleet[i].yaw) * dx + math.sin(fleet[i].yaw) * dy
-    return heading < 0.2 * nearest and (nearest > 35.0 or dist > 75.0)
+    return heading < 0.2 * nearest and (nearest > 50.0 or dist > 100.0)
 
 
 @njit(cache=True)
@@ -142,7 +146,7 @@ def _clear_speed(
     x, y, yaw = road.point[p].x, road.point[p].y, road.point[p].yaw
     lane = road.point[p].lane
     cos, sin = math.cos(yaw), math.sin(yaw)
-    room = FAR
+    room, crowd_size = FAR, 0
     for j in range(len(fleet)):
         if j == i or not fleet[j].active:
             continue
@@ -150,6 +154,7 @@ def _clear_speed(
         if abs(dx) > 100.0 or abs(dy) > 100.0 or not same_level(fleet[j], road.point[p]):
             continue
         dist = math.hypot(dx, dy)
+        crowd_size += dist < CROWD_RADIUS
         bodies = fleet[i].half_length + fleet[j].half_length
         along, aside = dx * cos + dy * sin, abs(-dx * sin + dy * cos)
         parallel = math.cos(fleet[j].yaw - yaw)
@@ -171,7 +176,7 @@ def _clear_speed(
             along, aside = dx * cos + dy * sin, abs(-dx * sin + dy * cos)
             if -5.0 < along < 25.0 and aside < 2.5:
                 return -1.0
-    if room < 6.0:
+    if room < 6.0 or crowd_size > CROWDED:
         return -1.0
     if first:
         return 0.0
@@ -278,11 +283,11 @@ def _spot_weight(
     if left < half_length + 3.0 or road.point[p].s < half_length:
         return 0.0
     if first:
-        return math.exp(-dist / 60.0) if dist > 14.0 else 0.0
+        return math.exp(-dist / FIRST_SPREAD) if dist > 14.0 else 0.0
     if in_sight(ex, ey, eyaw, road.point[p].x, road.point[p].y):
         return 0.0
     way = 0.0 if reach[lane] == 0.0 else left + reach[lane]
-    weight = math.exp(-(way + 0.5 * dist) / 80.0)
+    weight = math.exp(-(way + 0.5 * dist) / SPREAD)
     # Coming towards ego, or at least not running away behind it.
     towards = -(dx * math.cos(road.point[p].yaw) + dy * math.sin(road.point[p].yaw)) / max(dist, 1.0)
     ahead = (dx * math.cos(eyaw) + dy * math.sin(eyaw)) / max(dist, 1.0)

@@ -125,12 +125,12 @@ def plain_xodr(length: float = 600.0, lanes: int = 6, slope: float = 0.0, extra:
 
     return (
         '<?xml version="1.0"?><OpenDRIVE><header revMajor="1" revMinor="4" name="plain">'
-        '<geoReference><![CDATA[+proj=tmerc +lat_0=49.0 +lon_0=8.0]]></geoReference></header>'
+        "<geoReference><![CDATA[+proj=tmerc +lat_0=49.0 +lon_0=8.0]]></geoReference></header>"
         f'<road name="a" length="{length}" id="1" junction="-1"><type s="0" type="town"/>'
         f'<planView><geometry s="0" x="0" y="0" hdg="0" length="{length}"><line/></geometry>'
         f'</planView><elevationProfile><elevation s="0" a="0" b="{slope}" c="0" d="0"/>'
-        "</elevationProfile><lanes><laneSection s=\"0\">"
-        f"<left>{side(range(lanes, 0, -1))}</left><center><lane id=\"0\" type=\"none\" "
+        '</elevationProfile><lanes><laneSection s="0">'
+        f'<left>{side(range(lanes, 0, -1))}</left><center><lane id="0" type="none" '
         'level="false"><roadMark sOffset="0" type="solid" weight="standard" color="standard" '
         'width="0.15" laneChange="none"/></lane></center>'
         f"<right>{side(range(-1, -lanes - 1, -1))}</right></laneSection></lanes>{extra}</road>"

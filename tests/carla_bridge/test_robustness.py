@@ -152,15 +152,15 @@ def test_wrong_commands_fail_alone(raw, actor):
 
 
 def test_commands_that_python_lacks(raw, actor):
-    """ApplyLocation and SetTrafficLightState are in the protocol, not in `carla.command`."""
+    """These are in the protocol and cannot be sent with `carla.command`."""
     place = [5.0, 6.0, 7.0]
     light = next(
         entry[0]
         for entry in raw.value("get_actors_by_id", list(range(1, 200)))
         if entry[2][1] == "traffic.traffic_light"
     )
-    answers = raw.call("apply_batch", [[[19, [actor, place]]], [[21, [light, 2]]]], False)
-    assert answers == [[[1, actor]], [[1, light]]]
+    commands = [[[19, [actor, place]]], [[21, [light, 2]]], [[17, [actor, True]]]]
+    assert raw.call("apply_batch", commands, False) == [[[1, actor]], [[1, light]], [[1, actor]]]
     where = raw.value("get_actor_component_world_transform", actor, "body")[0]
     assert where == pytest.approx(place)
 
@@ -225,9 +225,7 @@ def test_client_killed_in_the_middle_of_a_tick(raw, connect, actor, grid_server)
         victim.send("apply_batch", [[[2, [actor, [0.1, 0.0, 0.0, False, False, False, 0]]]]], False)
         victim.send("tick_cue")
         if k % 2:  # a reset instead of a farewell
-            victim.socket.setsockopt(
-                socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
-            )
+            victim.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         victim.socket.close()
     assert raw.value("tick_cue") > frame
     with socket.create_connection(("127.0.0.1", grid_server.port + 1)) as stream:

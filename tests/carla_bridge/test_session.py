@@ -71,12 +71,17 @@ def alive(pid):
 def test_the_world_is_put_back_after_an_exception(server):
     before = look(server.port)
     assert not before[0]
-    with pytest.raises(ZeroDivisionError), Session(port=server.port, town="ring") as session:
-        car = spawn_car(session)
-        session.tick()
-        assert session.town == "ring"
-        assert car.is_alive
-        raise ZeroDivisionError
+
+    def drive_and_fail():
+        with Session(port=server.port, town="ring") as session:
+            car = spawn_car(session)
+            session.tick()
+            assert session.town == "ring"
+            assert car.is_alive
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        drive_and_fail()
     assert look(server.port) == before
 
 
@@ -129,11 +134,11 @@ def test_errors_say_what_to_do():
         port = probe.getsockname()[1]
     with pytest.raises(SessionError, match=f"no server listens at 127.0.0.1:{port}.*headway serve"):
         Session(port=port)
-    with pytest.raises(SessionError, match="(?s)'Nowhere'.*exit code.*Nowhere"):
+    with pytest.raises(SessionError, match=r"(?s)'Nowhere'.*exit code.*Nowhere"):
         Session(town="Nowhere")
-    with socket.create_server(("127.0.0.1", 0)) as mute:
-        with pytest.raises(SessionError, match="is no CARLA server"):
-            Session(port=mute.getsockname()[1], timeout_s=0.5)
+    mute = socket.create_server(("127.0.0.1", 0))
+    with mute, pytest.raises(SessionError, match="is no CARLA server"):
+        Session(port=mute.getsockname()[1], timeout_s=0.5)
 
 
 class Parked(NoTraffic):
@@ -264,9 +269,8 @@ def test_a_sensor_that_falls_silent_is_named(simulator, route):
     simulator.reset(route, 1)
     sensors = simulator.session.world.get_actors().filter("sensor.other.imu")
     simulator.session.destroy([a.id for a in sensors])
-    with pytest.raises(SensorTimeout, match="'imu'.*sent nothing for frame"):
-        for _ in range(3):
-            simulator.step(Command(brake=1.0))
+    with pytest.raises(SensorTimeout, match=r"'imu'.*sent nothing for frame"):
+        simulator.step(Command(brake=1.0))
 
 
 def test_the_same_commands_give_the_same_drive_to_the_bit(simulator, route):
@@ -279,18 +283,3 @@ def test_the_same_commands_give_the_same_drive_to_the_bit(simulator, route):
         return np.array(poses)
 
     assert np.array_equal(drive(), drive())
-
-
-def test_two_clients_that_tick_are_told_apart(server):
-    with Session(port=server.port) as session:
-        other = carla.Client("127.0.0.1", server.port)
-        other.set_timeout(5.0)
-        foreign = other.get_world()
-        session.tick()
-        foreign.tick()
-        time.sleep(0.05)
-        simulator = CarlaSimulator(session, SimulatorConfig(MODEL3, 0.5))
-        simulator.reset(random_route(session.lane_graph, 2, 300.0), 0)
-        observation = simulator.step(Command())
-        foreign.tick()
-        assert simulator.step(Command()).frame == observation.frame + 2

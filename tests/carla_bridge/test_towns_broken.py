@@ -134,7 +134,7 @@ def test_random_damage_never_passes_into_a_crash(tmp_path, monkeypatch):
     source = random.Random(4)
     outcomes = {"used": 0, "refused": 0}
     attributes = [(m.start(1), m.end(1)) for m in re.finditer(r'="([^"]*)"', ring())]
-    for _ in range(25):
+    for _ in range(16):
         text = ring()
         for start, end in sorted(source.sample(attributes, 2), reverse=True):
             value = source.choice(["", "0", "-1", "nan", "1e9", "999", "x", "-3"])
@@ -147,4 +147,4 @@ def test_random_damage_never_passes_into_a_crash(tmp_path, monkeypatch):
             continue
         outcomes["used"] += 1
         assert carla.Map("damaged", text).generate_waypoints(10.0)
-    assert min(outcomes.values()) >= 3, outcomes
+    assert min(outcomes.values()) >= 2, outcomes

@@ -21,7 +21,7 @@ def random_goal(source: random.Random) -> tuple[Pose, Pose]:
 @pytest.mark.parametrize("how", ["cubic_to", "fillet_to"])
 def test_curves_arrive_at_the_goal_without_a_kink(how):
     source = random.Random(1)
-    for _ in range(20):
+    for _ in range(10):
         start, goal = random_goal(source)
         plan = PlanView(start)
         plan = plan.cubic_to(goal) if how == "cubic_to" else plan.fillet_to(goal, 8.0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
@@ -109,7 +110,7 @@ def test_a_row_of_cars_against_a_wall_stays_in_order(plain_town: Town) -> None:
         world.step(0.05)
         c = world.table.columns
         x = [c.pose[world.table.row(a), 0] for a in (wall, *cars)]
-        assert all(ahead > behind for ahead, behind in zip(x, x[1:], strict=False))
+        assert all(ahead > behind for ahead, behind in itertools.pairwise(x))
     assert max(-gap(world, a, b) for a, b in zip([wall, *cars], cars, strict=False)) < 0.05
 
 

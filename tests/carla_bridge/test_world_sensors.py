@@ -46,7 +46,12 @@ def car_at(world: World, x: float = 50.0, y: float = 5.0, yaw: float = 0.0) -> i
 
 def test_imu_at_rest_feels_gravity_and_knows_north(plain_town: Town) -> None:
     world = World(plain_town)
-    for yaw, compass in ((0.0, 0.5 * math.pi), (-90.0, 0.0), (90.0, math.pi), (180.0, 1.5 * math.pi)):
+    for yaw, compass in (
+        (0.0, 0.5 * math.pi),
+        (-90.0, 0.0),
+        (90.0, math.pi),
+        (180.0, 1.5 * math.pi),
+    ):
         car = car_at(world, y=5.0, x=50.0 + yaw / 10.0, yaw=yaw)
         stream = sensor(world, "imu", car)
         for _ in range(5):
@@ -70,9 +75,7 @@ def test_imu_on_a_slope_feels_the_hill(hill_town: Town) -> None:
     ((header, (accel, _, _)),) = readings(world, stream)
     angle = math.atan(0.05)
     assert header[6] == pytest.approx(math.degrees(angle), abs=0.05)  # pitch, nose up
-    assert accel == pytest.approx(
-        [9.81 * math.sin(angle), 0.0, 9.81 * math.cos(angle)], abs=0.02
-    )
+    assert accel == pytest.approx([9.81 * math.sin(angle), 0.0, 9.81 * math.cos(angle)], abs=0.02)
 
 
 def test_imu_in_a_bend_agrees_with_the_bend(plain_town: Town) -> None:
@@ -108,9 +111,7 @@ def test_gnss_round_trip_through_the_clients_map(plain_town: Town) -> None:
     ((header, (latitude, longitude, altitude)),) = readings(world, stream)
     place = carla.Location(*header[3:6])
     expected = client_map.transform_to_geolocation(place)
-    assert (latitude, longitude) == pytest.approx(
-        (expected.latitude, expected.longitude), abs=1e-9
-    )
+    assert (latitude, longitude) == pytest.approx((expected.latitude, expected.longitude), abs=1e-9)
     assert altitude == pytest.approx(1.4, abs=1e-3)
     turn = math.radians(30.0)
     assert place.x == pytest.approx(321.0 + math.cos(turn) - 0.5 * math.sin(turn), abs=1e-3)
@@ -192,7 +193,8 @@ def test_nobody_hears_a_collision_that_did_not_happen(plain_town: Town) -> None:
 
 
 @pytest.mark.parametrize(
-    "what", ["sensor.camera.rgb", "sensor.lidar.ray_cast", "sensor.other.radar", "controller.ai.walker"]
+    "what",
+    ["sensor.camera.rgb", "sensor.lidar.ray_cast", "sensor.other.radar", "controller.ai.walker"],
 )
 def test_what_is_missing_says_so(plain_town: Town, what: str) -> None:
     world = World(plain_town)
@@ -214,3 +216,25 @@ def test_sensors_survive_their_vehicle_and_fall_silent_when_destroyed(plain_town
     world.step(0.05)
     assert not readings(world, stream)
     assert not world.destroy(ids[-1])
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_attached_poses_compose_as_the_client_composes_them(plain_town: Town, seed: int) -> None:
+    random = np.random.default_rng(seed)
+    parent = [*random.uniform(-20.0, 20.0, 3), *random.uniform(-40.0, 40.0, 3)]
+    child = [*random.uniform(-3.0, 3.0, 3), *random.uniform(-70.0, 70.0, 3)]
+    parent[4], child[4] = random.uniform(-180.0, 180.0, 2)
+
+    def matrix(place: list[float]) -> np.ndarray:
+        x, y, z, pitch, yaw, roll = (float(v) for v in place)
+        rotation = carla.Rotation(pitch=pitch, yaw=yaw, roll=roll)
+        return np.array(carla.Transform(carla.Location(x, y, z), rotation).get_matrix())
+
+    world = World(plain_town)
+    car = car_at(world)
+    world.set_simulate_physics(car, False)
+    world.set_transform(car, [parent[:3], parent[3:]])
+    sensor(world, "imu", car, [child[:3], child[3:]])
+    world.step(0.05)
+    place, turn = world.transform_of(world.actor_ids()[-1])
+    assert matrix([*place, *turn]) == pytest.approx(matrix(parent) @ matrix(child), abs=1e-4)

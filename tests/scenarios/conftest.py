@@ -20,7 +20,8 @@ from headway.types import (
     Observation,
     SignalState,
 )
-from scenarios.criteria import Criteria, Intent
+from scenarios.criteria import Criteria
+from scenarios.tick import Intent
 
 DT = 0.05
 BEFORE, AFTER = 35.0, 60.0  # [m] of road before and behind a stop line

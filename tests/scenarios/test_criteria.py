@@ -5,7 +5,8 @@ import pytest
 
 from headway.road.lane_graph import StopKind
 from headway.types import AgentKind, SignalState
-from scenarios.criteria import GOAL_TOLERANCE, Intent
+from scenarios.criteria import GOAL_TOLERANCE
+from scenarios.tick import Intent
 from tests.scenarios.conftest import DT, HALF_LENGTH, Film, Other, along, route_over, times
 
 
@@ -135,7 +136,8 @@ def test_standing_for_a_second_excuses_all_but_less_does_not(grid):
         s = np.concatenate([cruise(2.0, 5.0), np.full(round(stood / DT), 10.0)])
         t = times(len(s) * DT)
         # Somebody comes head on.
-        other = along(route, 10.0 + 2 * HALF_LENGTH + 6.0 * (t[-1] - t)) + [0, 0, np.pi]
+        other = along(route, 10.0 + 2 * HALF_LENGTH + 6.0 * (t[-1] - t))
+        other[:, 2] += np.pi
         film = Film(grid, route, s, others=[Other(3, other)], contacts={len(s) - 1: 3})
         (event,) = film.judge().collisions.infractions
         assert event.at_fault is at_fault, event.reason

@@ -26,9 +26,7 @@ def query_lights_state(server: Server, client: str) -> list[object]:
 
 
 @rpc("update_lights_state", TEXT, ITEMS, FLAG, answer=Answer.VOID, status=Status.STATE)
-def update_lights_state(
-    server: Server, client: str, lights: list[object], discard: bool
-) -> None:
+def update_lights_state(server: Server, client: str, lights: list[object], discard: bool) -> None:
     """Switch street lights."""
 
 
@@ -50,4 +48,3 @@ not_implemented(
     __name__,
     "nothing is rendered here",
 )
-

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from carla_bridge.headless.arguments import ACTOR, FLAG, INTEGER, NUMBER
+from carla_bridge.headless.arguments import ACTOR, INTEGER, NUMBER
 from carla_bridge.headless.rpc import Answer, Status, not_implemented, rpc
 from carla_bridge.headless.server import Server
 

@@ -24,9 +24,7 @@ def apply_control_to_vehicle(server: Server, actor_id: int, control: list[float]
 
 
 @rpc("apply_ackermann_control_to_vehicle", ACTOR, ACKERMANN_CONTROL, answer=Answer.VOID)
-def apply_ackermann_control_to_vehicle(
-    server: Server, actor_id: int, control: list[float]
-) -> None:
+def apply_ackermann_control_to_vehicle(server: Server, actor_id: int, control: list[float]) -> None:
     """Steering angle, speed, acceleration."""
     server.world.apply_ackermann_control(actor_id, control)
 

@@ -200,7 +200,7 @@ def _furniture(axes: Axes, town: Town, low: Array, high: Array) -> None:
                markeredgecolor="none", label=f"{kind.name.lower()} lane")
         for kind in LaneKind if (graph.kind == kind).any()
     ]  # fmt: skip
-    legend = axes.legend(handles=handles, loc="lower left", frameon=True, fontsize=10,
+    legend = axes.legend(handles=handles, loc="lower left", ncols=3, frameon=True, fontsize=10,
                          facecolor="white", edgecolor="none", framealpha=0.85)  # fmt: skip
     legend.set_zorder(10)
     extent = high[0] - low[0]

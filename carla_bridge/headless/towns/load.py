@@ -9,8 +9,9 @@ import carla
 
 from carla_bridge.headless.towns.signals import signal_specs, spawn_points
 from carla_bridge.headless.towns.store import OWN_TOWNS, read_town
-from carla_bridge.headless.towns.town import Town
+from carla_bridge.headless.towns.town import BrokenTown, Town
 from carla_bridge.headless.towns.validate import check_xodr, try_in_child
+from carla_bridge.lane_graph import lane_graph
 
 DEFAULT_GEO = (42.0, 2.0)  # LibCarla's, where the file names none
 
@@ -41,16 +42,18 @@ def town_from_xodr(name: str, xodr: str, trusted: bool = False) -> Town:
     Raises:
         BrokenTown: LibCarla would crash on it or read it wrongly; the message says why.
     """
-    from carla_bridge.lane_graph import lane_graph  # noqa: PLC0415
-
     root = check_xodr(name, xodr)
     if not trusted:
         try_in_child(name, xodr)
-    town_map = carla.Map(name, xodr)
-    return Town(
-        name, xodr, lane_graph(name, xodr), spawn_points(town_map, root),
-        signal_specs(town_map, root), geo_reference(root),
-    )  # fmt: skip
+    try:
+        town_map = carla.Map(name, xodr)
+        return Town(
+            name, xodr, lane_graph(name, xodr), spawn_points(town_map, root),
+            signal_specs(town_map, root), geo_reference(root),
+        )  # fmt: skip
+    except (ArithmeticError, LookupError, MemoryError, RuntimeError, ValueError) as error:
+        # LibCarla takes it, but its lanes make no sense
+        raise BrokenTown(f"town {name!r}: its lanes cannot be read: {error!r}") from error
 
 
 def geo_reference(root: Element) -> tuple[float, float]:

@@ -80,17 +80,11 @@ class Element:
 
     def _cubic_at(self, ds: float) -> Pose:
         assert self.cubic is not None
-        low, high = 0.0, 1.0
-        if ds >= self.length:
-            low = 1.0
-        for _ in range(40 if low < high else 0):  # arc length grows with p: bisection
-            middle = 0.5 * (low + high)
-            if _cubic_length(self.cubic, middle) < ds:
-                low = middle
-            else:
-                high = middle
-        p = 0.5 * (low + high)
         b_u, c_u, d_u, b_v, c_v, d_v = self.cubic
+        p = min(max(ds / self.length, 0.0), 1.0)
+        for _ in range(8 if 0.0 < p < 1.0 else 0):  # Newton: the derivative of length is speed
+            speed = math.hypot(b_u + p * (2 * c_u + 3 * p * d_u), b_v + p * (2 * c_v + 3 * p * d_v))
+            p = min(max(p - (_cubic_length(self.cubic, p) - ds) / speed, 0.0), 1.0)
         moved = self.start.ahead(p * (b_u + p * (c_u + p * d_u)), p * (b_v + p * (c_v + p * d_v)))
         heading = math.atan2(b_v + p * (2 * c_v + 3 * p * d_v), b_u + p * (2 * c_u + 3 * p * d_u))
         return Pose(moved.x, moved.y, wrap(self.start.heading + heading))

@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import hashlib
 import math
-import os
 import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterable
-from pathlib import Path
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
 from carla_bridge.headless.towns.town import BrokenTown
+from headway.cache import cache_folder
 
 MAX_LENGTH = 1e6  # [m] of a road; LibCarla walks over it in metres
 MAX_LANES = 100  # on either side
@@ -39,6 +38,8 @@ for p in points:
     at, turn = p.transform.location, p.transform.rotation
     if not math.isfinite(at.x + at.y + at.z + turn.yaw + turn.pitch + p.lane_width):
         raise ValueError(f"road {p.road_id}, lane {p.lane_id}: NaN at s = {p.s:.1f}")
+    if max(abs(at.x), abs(at.y), abs(at.z), p.lane_width) > 1e5:
+        raise ValueError(f"road {p.road_id}, lane {p.lane_id}: {at} is out of this world")
 for p in points[::7]:
     p.next(3.0), p.previous(3.0), p.get_left_lane(), p.get_right_lane(), p.get_landmarks(20.0)
 for mark in town.get_all_landmarks():
@@ -296,7 +297,7 @@ def try_in_child(name: str, xodr: str) -> None:
     Raises:
         BrokenTown: LibCarla crashed, threw, or took too long.
     """
-    cache = Path(os.environ.get("HEADWAY_CACHE") or Path.home() / ".cache/headway")
+    cache = cache_folder()
     passed = cache / "towns" / f"{hashlib.sha256((_TRIAL + xodr).encode()).hexdigest()}.passed"
     if passed.exists():
         return
