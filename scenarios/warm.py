@@ -1,4 +1,4 @@
-"""`make kernels`: compile the numba kernels once, with a bar, so that the first drive does not wait.
+"""`make kernels`: compile the numba kernels once, with a bar, before the first drive.
 
 A few seconds of a real drive, server and film included, call every kernel that a drive calls; numba
 keeps the machine code in the user's cache. What has been compiled is seen there, whichever process
@@ -21,7 +21,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from headway.cache import cache_folder
 from headway.kernel_cache import PACKAGES, ROOT
 
-SHORT_DRIVE = ("town=grid", "seed=1", "episode.time_limit=4.0", "output.rerun=false")
+SHORT_DRIVE = ("town=grid", "seed=1", "episode.time_limit_s=4.0", "output.rerun=false")
 
 
 def kernel_sources() -> list[Path]:
@@ -55,8 +55,9 @@ def warm() -> None:
     if done.exists():
         return
     total = sum(file.read_text().count("@njit") for file in sources)
-    bar = Progress(TextColumn("compiling kernels (once, a few minutes)"), BarColumn(30),
-                   MofNCompleteColumn(), TimeElapsedColumn(), console=Console(stderr=True))  # fmt: skip
+    title = TextColumn("compiling kernels (once, a few minutes)")
+    columns = (title, BarColumn(30), MofNCompleteColumn(), TimeElapsedColumn())
+    bar = Progress(*columns, console=Console(stderr=True))
     begin = time.time()
     with TemporaryDirectory() as folder, TemporaryFile("w+") as words, bar:
         command = [sys.executable, "-m", "headway.cli", "drive", *SHORT_DRIVE]

@@ -43,6 +43,8 @@ class Connection(asyncio.Protocol):
             max_map_len=1 << 16,
             unicode_errors="surrogateescape",
         )
+        self._answers: list[bytes] = []
+        self._collecting = False  # whether answers wait for the end of `data_received`
         self._fed = 0  # bytes that the unpacker got
         self._pending = False  # whether it holds the beginning of a message
         self.link: TrafficManagerLink | None = None
@@ -73,11 +75,24 @@ class Connection(asyncio.Protocol):
 
     def write(self, data: bytes) -> None:
         """Send bytes, unless the client has gone."""
-        if self._transport is not None:
+        if self._collecting:
+            self._answers.append(data)
+        elif self._transport is not None:
             self._transport.write(data)
 
     def data_received(self, data: bytes) -> None:
-        """Dispatch every request that is complete."""
+        """Dispatch every request that is complete, and send what they answer at once."""
+        self._collecting = True
+        try:
+            self._receive(data)
+        finally:
+            self._collecting = False
+            answers = self._answers
+            if answers:
+                self.write(answers[0] if len(answers) == 1 else b"".join(answers))
+                answers.clear()
+
+    def _receive(self, data: bytes) -> None:
         server = self._server
         if not self._pending:
             fast = server.control_batch.apply(server.world, data)
