@@ -17,7 +17,7 @@ from headway.road.lane_graph import LaneGraph
 from headway.road.route import Route
 from headway.traffic import EGO, Placement, TrafficConfig, TrafficModel
 from headway.traffic.control import PedalMap
-from headway.types import ActorSnapshot, AgentKind, Array, EgoState, SignalState
+from headway.types import ActorSnapshot, AgentKind, Array, EgoState
 from headway.vehicle import vehicle_info
 
 __all__ = ["TrafficAdapter", "TrafficManagerTraffic"]
@@ -49,8 +49,7 @@ class TrafficAdapter:
         self._session = session
         self._model = TrafficModel(lane_graph, config, seed)
         self._draw = np.random.Generator(np.random.PCG64([seed, 7]))
-        fleet, crowd = self._model.fleet, self._model.crowd
-        self._pedals = PedalMap(len(fleet))
+        self._pedals = PedalMap(len(self._model.fleet))
         self._vehicle_id = np.full(config.num_vehicles, -1, np.int64)
         self._walker_id = np.full(config.num_walkers, -1, np.int64)
         self._vehicle_body: list[Body | None] = [None] * config.num_vehicles
@@ -58,7 +57,6 @@ class TrafficAdapter:
         self._sent = np.full((config.num_vehicles, 3), np.nan)
         self._sent_walk = np.full((config.num_walkers, 3), np.nan)
         self._now = 0.0
-        del crowd
 
     @property
     def model(self) -> TrafficModel:
@@ -100,7 +98,7 @@ class TrafficAdapter:
             batch += self._move_vehicle(spot)
         for spot in moved_walkers:
             batch += self._move_walker(spot)
-        self._control_vehicles(batch, {spot.row for spot in moved})
+        self._control_vehicles(batch)
         self._control_walkers(batch)
         return batch
 
@@ -220,7 +218,7 @@ class TrafficAdapter:
         place = _transform(spot, LIFT, self._walker_body[spot.row])
         return [carla.command.ApplyTransform(actor_id, place)]
 
-    def _control_vehicles(self, batch: list[Any], moved: set[int]) -> None:
+    def _control_vehicles(self, batch: list[Any]) -> None:
         model = self._model
         wanted = self._pedals.controls(model.fleet, model.vehicles, self._session.dt)
         change = np.abs(wanted - self._sent)
@@ -234,7 +232,6 @@ class TrafficAdapter:
             control = carla.VehicleControl(throttle=throttle, steer=-steer, brake=brake)
             batch.append(carla.command.ApplyVehicleControl(int(self._vehicle_id[k]), control))
             self._sent[k] = wanted[k]
-        del moved
 
     def _control_walkers(self, batch: list[Any]) -> None:
         crowd, rows = self._model.crowd, self._model.walkers

@@ -37,9 +37,7 @@ def to_local(
 
 
 @njit(cache=True)
-def to_map(
-    x: float, y: float, origin_x: float, origin_y: float, yaw: float
-) -> tuple[float, float]:
+def to_map(x: float, y: float, origin_x: float, origin_y: float, yaw: float) -> tuple[float, float]:
     """Express a point of the frame at (origin_x, origin_y) facing `yaw` [rad] in the map."""
     rx, ry = rotate(x, y, yaw)
     return origin_x + rx, origin_y + ry

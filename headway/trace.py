@@ -1,8 +1,8 @@
 """Trace: why the car did what it did, one compact record a tick; loads without carla.
 
 On disk it is two files beside each other: `NAME.npz` with all numbers (ragged rows in CSR form) and
-`NAME.json` with all words. What plots, the top-down video, the Rerun log, `profile` and answers need
-is here, and nothing else is asked for it.
+`NAME.json` with all words. What plots, the top-down video, the Rerun log, `profile` and answers
+need is here, and nothing else is asked for it.
 """
 
 from __future__ import annotations
@@ -162,7 +162,7 @@ class Trace:
         if self.route is None:
             self._open(scene)
         self._name_agents(observation)
-        ego, agents = scene.ego, scene.agents
+        agents = scene.agents
         chosen = proposals.names.index(plan.name) if plan.name in proposals.names else 0
         mean, std, uncertainty = _forecast_of(forecast, chosen)
         now = agents.pose[:, None, :2]
@@ -170,14 +170,8 @@ class Trace:
             TickRecord(
                 frame=scene.frame,
                 t=scene.t,
-                ego=np.array(
-                    [*ego.pose, ego.z, *ego.velocity, ego.speed, ego.accel, ego.lateral_accel,
-                     ego.yaw_rate, ego.steer]
-                ),  # fmt: skip
-                command=np.array(
-                    [command.throttle, command.brake, command.steer_norm, command.hand_brake,
-                     command.reverse]
-                ),  # fmt: skip
+                ego=_ego_row(scene),
+                command=_command_row(command),
                 agent_id=agents.id,
                 agent_kind=agents.kind,
                 agents=np.column_stack([agents.pose, agents.z, agents.velocity, agents.extent]),
@@ -198,16 +192,11 @@ class Trace:
                 required_decel=plan.required_decel,
                 solver=np.array([plan.iterations, plan.residual, plan.solve_s]),
                 maneuver=goal.maneuver,
-                goal=np.array([
-                    goal.speed_cap,
-                    np.nan if goal.stop_s is None else goal.stop_s,
-                    goal.time_gap,
-                    np.nan if goal.referent_id is None else goal.referent_id,
-                ]),
+                goal=_goal_row(goal),
                 interventions=interventions,
                 stage_s=stage_s,
             )
-        )  # fmt: skip
+        )
 
     def column(self, name: str) -> Array:
         """(n,) of an ego column (`EGO_COLUMNS`), `t`, `frame`, `throttle`, `brake`, `steer_norm`,
@@ -248,9 +237,9 @@ class Trace:
             stages["solve"] = solve
         summary = {}
         for name, ms in stages.items():
-            ms = ms[skip:][np.isfinite(ms[skip:])]
-            if len(ms):
-                median, p99 = np.percentile(ms, [50.0, 99.0])
+            counted = ms[skip:][np.isfinite(ms[skip:])]
+            if len(counted):
+                median, p99 = np.percentile(counted, [50.0, 99.0])
                 summary[name] = {"median_ms": float(median), "p99_ms": float(p99)}
         return summary
 
@@ -339,6 +328,23 @@ class Trace:
             self._last_ids = actors.id
 
 
+def _ego_row(scene: Scene) -> Array:
+    ego = scene.ego
+    return np.array([*ego.pose, ego.z, *ego.velocity, ego.speed, ego.accel, ego.lateral_accel,
+                     ego.yaw_rate, ego.steer])  # fmt: skip
+
+
+def _command_row(command: Command) -> Array:
+    c = command
+    return np.array([c.throttle, c.brake, c.steer_norm, c.hand_brake, c.reverse])
+
+
+def _goal_row(goal: Goal) -> Array:
+    stop_s = np.nan if goal.stop_s is None else goal.stop_s
+    referent = np.nan if goal.referent_id is None else goal.referent_id
+    return np.array([goal.speed_cap, stop_s, goal.time_gap, referent])
+
+
 def _forecast_of(forecast: Forecast, chosen: int) -> tuple[Array, Array, float]:
     """Most probable mode's x, y (A, T, 2), its std (A, T) [m] and the uncertainty."""
     if len(forecast.probability) == 0:
@@ -388,5 +394,3 @@ def _records(arrays: dict[str, Array], words: dict[str, Any]) -> list[TickRecord
         values["stage_s"] = {k: float(v[i]) for k, v in stages.items() if np.isfinite(v[i])}
         records.append(TickRecord(**values))
     return records
-
-

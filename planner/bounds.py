@@ -147,7 +147,7 @@ def crossing_bounds(ego: EgoOnRoute, others: Others, arrive: Arrivals, rules: Ru
         & (seen[:, corridor.LEAVE_S] > ego.front)
         & others.drifts
     )
-    for a in np.flatnonzero(coming):
+    for a in map(int, np.flatnonzero(coming)):
         row = seen[a]
         if _passes_before(row, arrive, rules):
             continue
@@ -190,15 +190,20 @@ def junction_bounds(
     blocker = np.full(len(near), -1, np.int64)
     front = np.zeros(len(near))
     waited = memory.t - memory.standing_since
+    # Who has stood for long takes smaller gaps; the hysteresis is for those who still roll.
+    bold = min(max((waited - rules.patience) / rules.patience_lost, 0.0), 1.0)
+    before = rules.before * (1.0 - 0.8 * bold)
+    if memory.giving_way and ego.speed > 0.5:
+        before += 0.5
     conflict_times(
         itinerary.approach_start, itinerary.approach_conflict, itinerary.approach_offset,
         itinerary.conflict_other_s, itinerary.conflict_yields, itinerary.conflict_signal,
         itinerary.conflict_line, scene.signal_state, ego_from, ego_to,
-        rules.before + (0.5 if memory.giving_way else 0.0), rules.after, waited < rules.patience,
+        before, rules.after * (1.0 - 0.5 * bold), waited < rules.patience,
         others.lane, others.lane_s, others.agents.speed, others.agents.extent[:, 0],
         blocker, front,
     )  # fmt: skip
-    for c in np.flatnonzero(blocker >= 0):
+    for c in map(int, np.flatnonzero(blocker >= 0)):
         a = int(blocker[c])
         if others.seen[a, corridor.NOW] > 0.0 and others.seen[a, corridor.S] > ego.s:
             continue  # a lead already
@@ -230,9 +235,7 @@ def waiting_place(itinerary: Itinerary, c: int, ego: EgoOnRoute, rules: Rules) -
     return min(at, begin - rules.give_way_gap)
 
 
-def exit_bounds(
-    itinerary: Itinerary, ego: EgoOnRoute, others: Others, rules: Rules
-) -> BoundList:
+def exit_bounds(itinerary: Itinerary, ego: EgoOnRoute, others: Others, rules: Rules) -> BoundList:
     """Stay out of a junction as long as there is no room behind it."""
     bounds = BoundList()
     slow = [a for a in others.ahead if others.agents.speed[a] < rules.queue_speed]

@@ -1,4 +1,4 @@
-"""The others as seen from the route: where they are along it, and when they will be in ego's way."""
+"""The others as seen from the route: where they are, and when they will be in ego's way."""
 
 from __future__ import annotations
 
@@ -39,7 +39,9 @@ WALKER, PROP = int(AgentKind.WALKER), int(AgentKind.PROP)
 
 
 @njit(cache=True)
-def nearest_on(xy: Array, s: Array, x: float, y: float, lo: int, hi: int) -> tuple[int, float, float]:
+def nearest_on(
+    xy: Array, s: Array, x: float, y: float, lo: int, hi: int
+) -> tuple[int, float, float]:
     """Return segment, s [m] and d [m] of the point of samples [lo, hi] nearest to (x, y)."""
     best, best_at = FAR, lo
     for i in range(lo, hi + 1):
@@ -119,8 +121,8 @@ def survey(
         horizon: (4,) [s] how long the forecast is believed, by `AgentKind`.
         out: (A, NUM_SEEN), written.
     """
-    lo = np.searchsorted(s, ego_s - 25.0)
-    hi = min(np.searchsorted(s, ego_s + ahead), len(s) - 1)
+    lo = int(np.searchsorted(s, ego_s - 25.0))
+    hi = min(int(np.searchsorted(s, ego_s + ahead)), len(s) - 1)
     for a in range(len(kind)):
         out[a] = 0.0
         out[a, S], out[a, D] = -FAR, FAR
@@ -136,7 +138,7 @@ def survey(
         out[a, REAR], out[a, FRONT] = at - along, at + along
         out[a, SPEED] = velocity[a, 0] * c + velocity[a, 1] * n
         out[a, LATERAL] = velocity[a, 1] * c - velocity[a, 0] * n
-        corridor = half_width + margins[kind[a]]
+        corridor = half_width + float(margins[kind[a]])
         if _overlaps(heading, d, extent[a, 0], extent[a, 1], corridor):
             out[a, NOW] = 1.0
             _note(out[a], 0.0, at - along, at + along)

@@ -127,9 +127,7 @@ class IdmPlanner:
         """Return three ways on: keep to the route, give way at the next junction, stop."""
         self._look(scene, goal)
         ego, config = self.ego, self.config
-        self.standing = standing_bounds(
-            self.itinerary, ego, goal, scene, self.memory, config.rules
-        )
+        self.standing = standing_bounds(self.itinerary, ego, goal, scene, self.memory, config.rules)
         halt = BoundList()
         halt.stop(ego.front + ego.speed**2 / (2.0 * config.brake) + 0.5, "stop")
         options = (self.standing, self.standing + self._next_junction(), self.standing + halt)
@@ -155,9 +153,7 @@ class IdmPlanner:
         arrive = Arrivals(self._along + ego.half_length, config.plan_dt * np.arange(steps + 1))
         bounds = self.standing + lead_bounds(ego, others, arrive, rules)
         bounds += crossing_bounds(ego, others, arrive, rules)
-        bounds += junction_bounds(
-            self.itinerary, ego, others, arrive, scene, self.memory, rules
-        )
+        bounds += junction_bounds(self.itinerary, ego, others, arrive, scene, self.memory, rules)
         states, inputs = new_states(steps), np.zeros((steps, NUM_INPUTS))
         which, wanted = self._roll(scene, goal, bounds, config.plan_dt, states, inputs)
         active, required = self._active(goal, bounds, which)
@@ -179,7 +175,8 @@ class IdmPlanner:
         it, last = self.itinerary, len(self.itinerary.s) - 1
         lo, hi = (0, last) if memory.hint < 0 else (memory.hint - 20, memory.hint + 30)
         state = scene.ego
-        i, s, d = nearest_on(it.xy, it.s, *state.pose[:2], max(lo, 0), min(hi, last))
+        x, y = float(state.pose[0]), float(state.pose[1])
+        i, s, d = nearest_on(it.xy, it.s, x, y, max(lo, 0), min(hi, last))
         dt = scene.t - memory.t
         if not 0.0 < dt < 1.0:  # the first tick, or a jump in time
             memory.accel = state.accel

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
+from itertools import pairwise
 
 import numpy as np
 from numba import njit
@@ -179,7 +180,7 @@ def _junctions(graph: LaneGraph, route: Route, stop_s: Array) -> tuple[Array, Ar
     change = np.flatnonzero(np.diff(inside, prepend=-1, append=-1))
     spans = [
         (route.s[a], route.s[min(b, len(route.s) - 1)])
-        for a, b in zip(change[:-1], change[1:], strict=True)
+        for a, b in pairwise(change)
         if inside[a] >= 0
     ]
     guards = []
@@ -227,9 +228,7 @@ def _conflicts(graph: LaneGraph, route: Route, junction_s: Array) -> dict[str, A
     }
 
 
-def _approaches(
-    graph: LaneGraph, lanes: Array, shared: Array
-) -> tuple[Array, Array, Array]:
+def _approaches(graph: LaneGraph, lanes: Array, shared: Array) -> tuple[Array, Array, Array]:
     """CSR by lane: conflicts that a vehicle on it may come to, and its offset to their lane's s."""
     entries: list[tuple[int, int, float]] = []
     for c, lane in enumerate(lanes.tolist()):

@@ -99,7 +99,7 @@ def conflict_times(
                 reach = max(-front, 0.1)
                 if not (inside and speed > 0.5) and speed * speed / (2.0 * reach) < HARD_BRAKE:
                     continue
-            begin = arrival(enter, speed, may_start and yields[c])
+            begin = arrival(enter, speed, may_start and bool(yields[c]))
             if begin >= first[c]:
                 continue
             end = arrival(leave, max(speed, 2.0), False)

@@ -24,6 +24,7 @@ class Rules:
         before: [s] that ego has to be gone before another comes.
         after: [s] that another has to be gone before ego comes.
         patience: [s] of waiting after which those who stand are taken to give way.
+        patience_lost: [s] beyond that over which smaller gaps come to be taken.
         full_stop: [s] of standing at a stop sign.
         yellow_brake: [m/s^2] beyond which a light that turned yellow is not stopped at.
         red_brake: [m/s^2] beyond which one that turned red is not.
@@ -43,6 +44,7 @@ class Rules:
     before: float = 1.5
     after: float = 0.7
     patience: float = 4.0
+    patience_lost: float = 15.0
     full_stop: float = 0.6
     yellow_brake: float = 3.0
     red_brake: float = 6.0

@@ -273,10 +273,7 @@ def first_hit(
         t = 0.0
         while t <= duration and t < best_t:
             way = travelled(t, speed, reaction, brake)
-            if lead:
-                other_way = travelled(t, other_speed, 0.0, lead_brake)
-            else:
-                other_way = other_speed * t
+            other_way = travelled(t, other_speed, 0.0, lead_brake) if lead else other_speed * t
             turn = yaw_rate[a] * t if other_speed > 0.5 else 0.0
             mean = course + 0.5 * turn
             x1 = pose[a, 0] + other_way * math.cos(mean)

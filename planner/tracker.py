@@ -125,9 +125,7 @@ class PlanTracker:
         angle = float(np.interp(look, t, plan.states[:, StateIndex.STEER]))
         # What the kinematic car would do with that angle: tan(steer) = L kappa / cos(slip).
         slip = math.atan(0.5 * math.tan(angle))
-        self._push(
-            self._wanted_curvature, math.sin(slip) / (0.5 * ego.wheelbase), look
-        )
+        self._push(self._wanted_curvature, math.sin(slip) / (0.5 * ego.wheelbase), look)
         wanted = np.array([angle + self._steer_bias])
         return float(inverse_steer(self._params, np.array([ego.speed]), wanted)[0])
 

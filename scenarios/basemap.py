@@ -9,7 +9,8 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.figure import Figure
-from shapely.geometry import MultiPoint
+from shapely.geometry import MultiPoint, Polygon
+from shapely.ops import unary_union
 
 from headway.road.lane_graph import LaneGraph, LaneKind, StopKind
 from headway.types import Array
@@ -26,6 +27,7 @@ FILL = {
 }
 KERB = "#8f8b82"
 WHITE, YELLOW, FAINT = "#f2f2ee", "#f0c23c", "#d9dad6"
+ISLAND = 3.0  # [m] gaps in junctions up to twice as wide are paved
 DASH = (3.0, 4.5)  # [m] painted, free
 
 
@@ -67,6 +69,7 @@ def draw_ground(
     figure.set_facecolor(GRASS)
     points = scale * 72.0 / DPI  # a metre in the unit of line widths
     inside = _inside(graph, bounds)
+    _fill_junctions(axes, graph, inside, points)
     _fill_lanes(axes, graph, inside, points)
     _paint_crosswalks(axes, graph)
     _paint_markings(axes, graph, inside, points)
@@ -91,6 +94,26 @@ def edge(graph: LaneGraph, lane: int, side: float, inset: float = 0.0) -> Array:
     yaw = graph.yaw[rows]
     shift = side * (0.5 * graph.width[rows] - inset)
     return graph.xyz[rows, :2] + shift[:, None] * np.column_stack([-np.sin(yaw), np.cos(yaw)])
+
+
+def _fill_junctions(axes, graph: LaneGraph, lanes: Iterable[int], points: float) -> None:
+    """Pave what lies between the lanes of each junction: lanes alone leave islands of grass."""
+    areas: dict[int, list[Polygon]] = {}
+    for lane in lanes:
+        junction = int(graph.junction[lane])
+        if junction >= 0 and graph.kind[lane] == LaneKind.DRIVING:
+            ring = np.vstack([edge(graph, lane, 1.0), edge(graph, lane, -1.0)[::-1]])
+            areas.setdefault(junction, []).append(Polygon(ring).buffer(0.05))
+    paved = []
+    for polygons in areas.values():
+        # Closing: grown and shrunk again, gaps narrower than twice the reach are filled.
+        whole = unary_union(polygons).buffer(ISLAND, 4).buffer(-ISLAND, 4)
+        parts = getattr(whole, "geoms", [whole])
+        paved += [np.asarray(part.exterior.coords) for part in parts if not part.is_empty]
+    color = FILL[LaneKind.DRIVING]
+    area = PolyCollection(paved, facecolors=color, edgecolors=KERB)
+    area.set_linewidth(0.2 * points)
+    axes.add_collection(area)
 
 
 def _fill_lanes(axes, graph: LaneGraph, lanes: Iterable[int], points: float) -> None:

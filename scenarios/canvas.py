@@ -78,11 +78,12 @@ def box(
         alpha: in [0, 1].
     """
     height, width = image.shape
-    reach = math.hypot(half_length, half_width) + soft
     c, s = math.cos(angle), math.sin(angle)
+    reach_x = abs(c) * half_length + abs(s) * half_width + soft
+    reach_y = abs(s) * half_length + abs(c) * half_width + soft
     inner_l, inner_w = max(half_length - radius, 0.0), max(half_width - radius, 0.0)
-    for row in range(max(0, int(y - reach)), min(height, int(y + reach) + 2)):
-        for column in range(max(0, int(x - reach)), min(width, int(x + reach) + 2)):
+    for row in range(max(0, int(y - reach_y)), min(height, int(y + reach_y) + 2)):
+        for column in range(max(0, int(x - reach_x)), min(width, int(x + reach_x) + 2)):
             dx, dy = column - x, row - y
             along = abs(dx * c + dy * s) - inner_l
             across = abs(dy * c - dx * s) - inner_w

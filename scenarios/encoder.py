@@ -48,7 +48,7 @@ class VideoEncoder:
         stream.width, stream.height = config.width, config.height  # pyright: ignore
         stream.pix_fmt = "yuv420p"  # pyright: ignore
         stream.time_base = Fraction(1, config.fps)
-        stream.options = {"preset": "veryfast", "crf": str(config.quality)}  # pyright: ignore
+        stream.options = {"preset": "superfast", "crf": str(config.quality)}  # pyright: ignore
         self._stream = stream
         shape = (config.height, config.width)
         self._free: queue.Queue[Array] = queue.Queue()

@@ -150,7 +150,7 @@ class Painter:
     def _draw_route(self, camera: Camera, image: Array, s: float) -> None:
         """Draw the way to go as a broad translucent band."""
         ahead = (self._route.s >= s) & (self._route.s <= s + 110.0)
-        way = self._route.xyz[ahead, :2][::3]
+        way = self._route.xyz[ahead, :2]
         if len(way) > 1:
             line(
                 image, self._mask, camera.pixels(way), 0.75 * camera.scale, ROUTE_COLOR, 0.32, 0.12

@@ -165,8 +165,9 @@ class Connection(asyncio.Protocol):
 
     def _refuse(self, reason: str) -> None:
         self._server.log(f"closing {self.peer[0]}:{self.peer[1]}: {reason}")
-        if self._transport is not None:
-            self._transport.abort()
+        transport, self._transport = self._transport, None
+        if transport is not None:
+            transport.abort()
 
 
 def _unknown(name: str) -> str:

@@ -22,6 +22,8 @@ from headway.vehicle import VehicleParam, VehicleState, step_vehicles
 GRAVITY = 9.81  # [m/s^2]
 SLIDE = 0.8 * GRAVITY  # [m/s^2] by which a skidding body slows
 SPIN_DOWN = 6.0  # [rad/s^2] by which a spinning body slows
+AXLE = 0.6  # of a vehicle's half length: about where its axles are
+WHEEL = 0.8  # of its half width: about where its wheels are
 LIFT = 0.15  # [m] above the ground beyond which a body falls; below it the suspension follows
 
 _VEHICLE, _WALKER = int(ActorKind.VEHICLE), int(ActorKind.WALKER)
@@ -43,6 +45,7 @@ class Body(NamedTuple):
     grade: Array
     active: Array
     floats: Array
+    extent: Array
 
 
 @njit(cache=True)
@@ -85,6 +88,35 @@ def settle(pose: Array, velocity: Array, floats: bool, g: GroundArrays, foot: fl
 
 
 @njit(cache=True)
+def _stand_on_wheels(b: Body, g: GroundArrays, i: int, cos: float, sin: float, dt: float) -> bool:
+    """Put vehicle `i` on the ground under its wheels, or let it fall; whether it stands.
+
+    Four heights, one a wheel pair, smooth what steps the ground has: roads that join in a file
+    need not join in height.
+    """
+    pose, velocity, grade = b.pose[i], b.velocity[i], b.grade[i]
+    if b.floats[i]:
+        grade[0] = grade[1] = 0.0
+        return True
+    x, y, z = pose[0], pose[1], pose[2]
+    a, w = AXLE * b.extent[i, 0], WHEEL * b.extent[i, 1]
+    front, _, _ = ground_height(g, x + a * cos, y + a * sin, z)
+    rear, _, _ = ground_height(g, x - a * cos, y - a * sin, z)
+    left, _, _ = ground_height(g, x - w * sin, y + w * cos, z)
+    right, _, _ = ground_height(g, x + w * sin, y - w * cos, z)
+    height = 0.5 * (front + rear)
+    if z - height > LIFT:
+        velocity[2] -= GRAVITY * dt
+        pose[2] = z + velocity[2] * dt
+        if pose[2] > height:
+            return False
+    grade[0], grade[1] = (front - rear) / (2.0 * a), (left - right) / (2.0 * w)
+    pose[2] = height
+    velocity[2] = (height - z) / dt if b.active[i] else grade[0] * b.state[i, _VX]
+    return True
+
+
+@njit(cache=True)
 def _start_vehicle(state: Array, skid: Array, held: Array, push: Array, twist: float) -> None:
     """Fold what was asked of a vehicle between two steps into its state."""
     cos, sin = math.cos(state[_YAW]), math.sin(state[_YAW])
@@ -116,7 +148,6 @@ def _end_vehicle(b: Body, g: GroundArrays, i: int, dt: float) -> None:
     state[_Y] += dt * skid[1]
     state[_YAW] += dt * skid[2]
     pose[0], pose[1] = state[_X], state[_Y]
-    stands, slope_x, slope_y = settle(pose, velocity, b.floats[i], g, 0.0, dt)
     yaw = math.pi - (math.pi - state[_YAW]) % (2.0 * math.pi)
     state[_YAW] = yaw
     cos, sin = math.cos(yaw), math.sin(yaw)
@@ -124,13 +155,10 @@ def _end_vehicle(b: Body, g: GroundArrays, i: int, dt: float) -> None:
     velocity[1] = state[_VX] * sin + state[_VY] * cos + skid[1]
     b.spin[i, 2] = state[_RATE] + skid[2]
     roll, pitch = pose[3], pose[4]
+    stands = _stand_on_wheels(b, g, i, cos, sin, dt)
     if stands:
         slow_skid(skid, dt)
-        grade = b.grade[i]
-        grade[0] = slope_x * cos + slope_y * sin
-        grade[1] = -slope_x * sin + slope_y * cos
-        roll, pitch = math.atan(grade[1]), math.atan(grade[0])
-        velocity[2] = velocity[0] * slope_x + velocity[1] * slope_y
+        roll, pitch = math.atan(b.grade[i, 1]), math.atan(b.grade[i, 0])
     turn_x, turn_y = (roll - pose[3]) / dt, (pose[4] - pitch) / dt
     b.spin[i, 0] = turn_x * cos - turn_y * sin
     b.spin[i, 1] = turn_x * sin + turn_y * cos
@@ -202,7 +230,9 @@ def move_bodies(c: Columns, g: GroundArrays, before: Array, dt: float) -> None:
         before: (n, 3) receives the velocities before the step, for accelerations.
         dt: [s].
     """
-    b = Body(c.pose, c.velocity, c.spin, c.state, c.skid, c.held, c.grade, c.active, c.floats)
+    b = Body(
+        c.pose, c.velocity, c.spin, c.state, c.skid, c.held, c.grade, c.active, c.floats, c.extent
+    )  # fmt: skip
     _start(c, before)
     step_vehicles(c.state, c.control, c.params, c.grade, c.active, dt)
     for i in range(c.id.shape[0]):

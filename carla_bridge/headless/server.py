@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
+import msgpack
 import uvloop
 
 from carla_bridge.headless.clock import FRAME_S, Clock
@@ -83,9 +84,11 @@ class Server:
         self._seed = seed
         self._log = log
         self._free_running = asyncio.Event()
+        self._num_swaps = 0  # changes of worlds that are under way
         warm_up(town)
         self.world = World(town, seed)
         self._adopt(self.world)
+        _tidy_memory()
 
     def log(self, message: str) -> None:
         """Tell the person at the terminal."""
@@ -115,6 +118,11 @@ class Server:
 
     def _tick(self, call: Call) -> None:
         if not call.connection.open:  # killed while it waited
+            return
+        if self._num_swaps:
+            # A client that loads a world ticks while it waits: not the new world, whose first
+            # tick is the user's.
+            call.answer(self.world.frame)
             return
         if self.synchronous:  # an asynchronous world goes on by itself
             self.step()
@@ -226,11 +234,14 @@ class Server:
 
     def change_world(self, world: World, reset_settings: bool) -> None:
         """Change to a prepared world shortly after the caller was answered."""
+        _tidy_memory()  # here, where the client still waits for its answer
         for link in tuple(self.links):
             link.world_loads()
+        self._num_swaps += 1
         asyncio.get_running_loop().call_later(SWAP_S, self._swap, world, reset_settings)
 
     def _swap(self, world: World, reset_settings: bool) -> None:
+        self._num_swaps -= 1
         old = self.world
         world.episode_id = old.episode_id + 1
         world.frame = old.frame + 1  # clients drop frames that seem to be old
@@ -245,15 +256,17 @@ class Server:
     def _adopt(self, world: World) -> None:
         world.sensor_listeners = self.streams.ids
         self._follow_settings()
-        # What lives as long as the world is not looked through by every collection; what the last
-        # world left behind goes.
-        gc.unfreeze()
-        gc.collect()
-        gc.freeze()
 
     def token(self, stream_id: int) -> bytes:
         """Return the 24 bytes with which a client finds a stream."""
         return _TOKEN.pack(stream_id, self.port + 1, 1, 0)
+
+
+def _tidy_memory() -> None:
+    """Let collections skip what lives as long as a world, and take what the last one left."""
+    gc.unfreeze()
+    gc.collect()
+    gc.freeze()
 
 
 def warm_up(town: Town) -> None:
@@ -262,7 +275,12 @@ def warm_up(town: Town) -> None:
     model = next(b for b in world.blueprints if b[1] == "vehicle.tesla.model3")
     x, y, z, pitch, yaw, roll = (float(v) for v in town.spawn_points[0])
     car = world.spawn([model[0], model[1], []], [[x, y, z], [pitch, yaw, roll]], None, 0, "")
-    world.apply_vehicle_control(car[0], [0.5, 0.0, 0.0, False, False, False, 0])
+    control = [0.5, 0.0, 0.0, False, False, False, 0]
+    request = [0, 1, "apply_batch", [[False], [[[2, [car[0], control]]]], False]]
+    packer = msgpack.Packer(use_single_float=True)
+    if ControlBatch().apply(world, packer.pack(request)) is None:
+        raise RuntimeError("the short way of vehicle controls does not know the wheel's bytes")
+    world.project_point([x, y, z], [0.0, 0.0, -1.0], 10.0)
     for _ in range(2):
         world.step(FRAME_S)
         world.episode_message(FRAME_S)

@@ -31,7 +31,7 @@ from carla_bridge.headless.towns import Town
 from carla_bridge.headless.vehicle_commands import VehicleCommands
 from headway.road.ground import GroundArrays
 
-__all__ = ["SpawnError", "UnknownActor", "World"]
+__all__ = ["SpawnError", "UnknownActor", "World", "warm_up"]
 
 TOMBS = 4096  # boxes of destroyed actors that are kept
 _SETTINGS = [False, False, [False], True, 0.01, 10, 0.0, True, 3000.0, 2000.0, True]
@@ -218,3 +218,21 @@ class World(Spawning, VehicleCommands, ActorCommands, RayQueries):
 
 
 _ORIGIN = (0.0,) * 6
+
+
+def warm_up(town: Town) -> None:
+    """Compile every kernel that a world needs, or load it from the cache.
+
+    Args:
+        town: any; it is left as it was.
+    """
+    world = World(town)
+    car = world.spawn([0, "vehicle.tesla.model3", []], [[0.0, 0.0, 1.0], [0.0, 0.0, 0.0]])[0]
+    for what, x in (("walker.pedestrian.0001", 4.0), ("static.trigger.friction", 0.0)):
+        world.spawn([0, what, []], [[x, 0.0, 1.0], [0.0, 0.0, 0.0]])
+    world.spawn([0, "sensor.other.imu", []], [[0.0, 0.0, 0.0], [0.0, 0.0, 0.0]], car)
+    world.apply_ackermann_control(car, [0.0, 0.0, 1.0, 1.0, 0.0])
+    for _ in range(2):
+        world.step(0.05)
+        world.episode_message(0.05)
+    world.project_point([0.0, 0.0, 10.0], [0.0, 0.0, -1.0], 20.0)

@@ -174,8 +174,10 @@ STOP = np.dtype(
     [("s", "f8"), ("kind", "i1"), ("signal", "i4"), ("junction_lane", "i4")], align=True
 )
 
-Fleet = Array  # (N,) of VEHICLE; row order is the order in which they decide
-Crowd = Array  # (M,) of WALKER
+# Structured arrays: no type checker knows their fields, numba does.
+Records = Any
+Fleet = Records  # (N,) of VEHICLE; row order is the order in which they decide
+Crowd = Records  # (M,) of WALKER
 Table = Any  # an `as_table` view
 
 
@@ -191,12 +193,12 @@ class RoadArrays(NamedTuple):
         grid_origin, grid_shape, grid_cell, grid_start, grid_point: the point index.
     """
 
-    lane: Array
-    point: Array
+    lane: Records
+    point: Records
     succ: Array
     pred: Array
-    conflict: Array
-    stop: Array
+    conflict: Records
+    stop: Records
     grid_origin: Array
     grid_shape: Array
     grid_cell: float

@@ -110,7 +110,7 @@ def _decide(
 def _may_squeeze(fleet: Fleet, i: int) -> bool:
     """Whether `i` solves a deadlock: it and its lead stand in each other's way, and it is first."""
     j = fleet[i].lead
-    if j < 0 or fleet[i].standing < SQUEEZE_AFTER and fleet[i].speed > SQUEEZE_SPEED:
+    if j < 0 or (fleet[i].standing < SQUEEZE_AFTER and fleet[i].speed > SQUEEZE_SPEED):
         return False
     steps = 0
     while steps < 6:

@@ -123,6 +123,9 @@ def find_lead(fleet: Fleet, i: int) -> None:
             s, d, _ = project_on_path(own, other.x + r * cos, other.y + r * sin)
             if abs(d) < corridor and s > least:
                 nearest = min(nearest, s - hw - own.half_length)
+        if other.indicator != 0 and other.plan[0] == own.plan[0] and other.s > own.s + hl:
+            # It indicates that it comes into this lane: let it in.
+            nearest = min(nearest, other.s - own.s - hl - own.half_length)
         turn = wrap(other.yaw - path_yaw)
         way = 2.0 * hl + corridor
         if nearest >= lead_gap or _clears(turn, nearest, own.speed, other.speed, way):
@@ -162,7 +165,7 @@ def walker_accel(fleet: Fleet, crowd: Crowd, i: int) -> float:
             in_way = abs(sideways) > 0.3 and enters < min(arrives + 2.0, 5.0)
         if in_way and gap > -1.0:
             stop_gap = gap - 1.5
-            if own.speed ** 2 > 2.0 * MAX_BRAKE * max(gap, 0.01) and abs(d) > corridor:
+            if own.speed**2 > 2.0 * MAX_BRAKE * max(gap, 0.01) and abs(d) > corridor:
                 continue  # cannot stop any more: passing on is the better half
             along = crowd[w].vx * math.cos(yaw) + crowd[w].vy * math.sin(yaw)
             if along > 0.5 and abs(d) < corridor:
@@ -171,11 +174,8 @@ def walker_accel(fleet: Fleet, crowd: Crowd, i: int) -> float:
                     own.min_gap, own.max_accel, own.comfort_brake,
                 )  # fmt: skip
             else:
-                accel = stopping_accel(
-                    own.speed, stop_gap, own.max_accel, own.comfort_brake
-                )
-            if accel < allowed:
-                allowed = accel
+                accel = stopping_accel(own.speed, stop_gap, own.max_accel, own.comfort_brake)
+            allowed = min(allowed, accel)
             if gap < own.lead_gap:
                 own.lead, own.lead_gap, own.lead_speed = -2, max(gap, 0.0), 0.0
     return allowed

@@ -53,9 +53,7 @@ def next_entry(road: RoadArrays, fleet: Fleet, i: int) -> int:
 
 
 @njit(cache=True)
-def hold_lines(
-    road: RoadArrays, fleet: Fleet, signal_state, i: int, now: float
-) -> None:
+def hold_lines(road: RoadArrays, fleet: Fleet, signal_state, i: int, now: float) -> None:
     """Set `hold` and `hold_gap` of `i` for the lights and stop signs on its plan."""
     for k in range(fleet[i].plan_size):
         if fleet[i].plan_at[k] > AHEAD + 40.0 or fleet[i].hold != Hold.NONE:
@@ -271,7 +269,7 @@ def _stays(road: RoadArrays, fleet: Fleet, i: int, j: int, begin: float) -> bool
         return True
     if not fleet[j].driven:
         # Ego tells nobody what it intends: standing for long at its line it lets others go.
-        return fleet[j].standing > 2.0 and begin < 25.0 or fleet[j].standing > 6.0
+        return (fleet[j].standing > 2.0 and begin < 25.0) or fleet[j].standing > 6.0
     if fleet[j].lead_gap < begin - fleet[j].half_length and fleet[j].lead_speed < 0.5:
         return fleet[j].standing > 1.0  # stuck in a queue
     if held:

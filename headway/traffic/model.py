@@ -19,6 +19,7 @@ from headway.traffic.arrays import (
     road_arrays,
 )
 from headway.traffic.fleet import step_fleet
+from headway.traffic.paths import locate
 from headway.traffic.placing import (
     look_ahead,
     vehicle_is_gone,
@@ -27,7 +28,6 @@ from headway.traffic.placing import (
     walker_spot,
     weigh_lanes,
 )
-from headway.traffic.paths import locate
 from headway.traffic.walkers import step_crowd, way_point
 from headway.traffic.walkways import build_walk_net
 from headway.types import Array

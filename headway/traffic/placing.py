@@ -19,7 +19,10 @@ BEHIND_ANGLE = 2.1  # [rad]
 RING = 170.0  # [m] furthest distance at which agents appear
 SPREAD = 150.0  # [m] of way to ego's lanes over which the chance of a place falls by e
 FIRST_SPREAD = 130.0  # [m] of distance, the same at the very start
-CROWDED = 3  # vehicles within CROWD_RADIUS: no more are added
+FAST = 16.0  # [m/s] where ego may drive faster than that, traffic has to be placed closer:
+FAST_SPREAD = 60.0  # [m] there instead
+FAST_RING = 115.0  # [m] there nobody further away is kept
+CROWDED = 3  # vehicles within CROWD_RADIUS: no more are added, on fast roads twice as many
 CROWD_RADIUS = 35.0  # [m]
 FIRST_RING = 300.0  # [m] the same at the very start
 FUTURE_STEP = 10.0  # [m] between the samples of ego's way ahead
@@ -97,6 +100,12 @@ def weigh_lanes(road: RoadArrays, fleet: Fleet, scratch: Scratch, ego: int, reac
 
 
 @njit(cache=True)
+def is_fast(road: RoadArrays, ego) -> bool:
+    """Whether ego, a record of VEHICLE, is on a fast road."""
+    return ego.plan_size > 0 and road.lane[ego.plan[0]].speed_limit > FAST
+
+
+@njit(cache=True)
 def vehicle_is_gone(
     road: RoadArrays, fleet: Fleet, i: int, ego: int, future, num_future: int
 ) -> bool:
@@ -105,7 +114,9 @@ def vehicle_is_gone(
     if in_sight(fleet[ego].x, fleet[ego].y, fleet[ego].yaw, x, y):
         return False
     dist = math.hypot(x - fleet[ego].x, y - fleet[ego].y)
-    if dist > RING + 30.0 or fleet[i].standing > 45.0 and fleet[i].hold != 1:
+    if dist > RING + 30.0 or (fleet[i].standing > 45.0 and fleet[i].hold != 1):
+        return True
+    if is_fast(road, fleet[ego]) and dist > FAST_RING:
         return True
     if dist < 60.0:
         return False
@@ -119,7 +130,8 @@ def vehicle_is_gone(
         return False
     dx, dy = future[best_f, 0] - x, future[best_f, 1] - y
     heading = math.cos(fleet[i].yaw) * dx + math.sin(fleet[i].yaw) * dy
-    return heading < 0.2 * nearest and (nearest > 50.0 or dist > 100.0)
+    fast = is_fast(road, fleet[ego])
+    return heading < 0.2 * nearest and (nearest > (35.0 if fast else 50.0) or dist > 100.0)
 
 
 @njit(cache=True)
@@ -139,8 +151,8 @@ def walker_is_gone(crowd: Crowd, w: int, fleet: Fleet, ego: int, future, num_fut
 
 
 @njit(cache=True)
-def _clear_speed(
-    road: RoadArrays, fleet: Fleet, crowd: Crowd, i: int, p: int, first: bool
+def _clear_speed(  # noqa: PLR0911
+    road: RoadArrays, fleet: Fleet, crowd: Crowd, i: int, p: int, first: bool, most: int
 ) -> float:
     """Speed [m/s] with which vehicle `i` may appear at point `p`, negative when it may not."""
     x, y, yaw = road.point[p].x, road.point[p].y, road.point[p].yaw
@@ -165,9 +177,9 @@ def _clear_speed(
             room = min(room, along - bodies)
             if parallel < 0.0 and along < 60.0:
                 return -1.0
-        if aside < beside and along < 0.0 and parallel > 0.0:
-            if -along - bodies < 5.0 + 2.0 * max(fleet[j].speed, 0.0):
-                return -1.0
+        comes = aside < beside and along < 0.0 and parallel > 0.0
+        if comes and -along - bodies < 5.0 + 2.0 * max(fleet[j].speed, 0.0):
+            return -1.0
         if aside < beside and abs(along) < bodies + 3.0:
             return -1.0
     for w in range(len(crowd)):
@@ -176,11 +188,12 @@ def _clear_speed(
             along, aside = dx * cos + dy * sin, abs(-dx * sin + dy * cos)
             if -5.0 < along < 25.0 and aside < 2.5:
                 return -1.0
-    if room < 6.0 or crowd_size > CROWDED:
+    if room < 6.0 or crowd_size > most:
         return -1.0
     if first:
         return 0.0
-    limit = min(0.8 * road.lane[lane].speed_limit, fleet[i].top_speed)
+    share = 0.95 if most > CROWDED else 0.8
+    limit = min(share * road.lane[lane].speed_limit, fleet[i].top_speed)
     square = min(limit * limit, 2.0 * STOP_BRAKE * max(room - 6.0, 0.0))
     ahead = _way_to_stop(road, p) - fleet[i].half_length - 2.0
     square = min(square, 2.0 * STOP_BRAKE * max(ahead, 0.0))
@@ -235,24 +248,29 @@ def vehicle_spot(
     """
     ex, ey, eyaw = fleet[ego].x, fleet[ego].y, fleet[ego].yaw
     cell = road.grid_cell
-    ring = FIRST_RING if first else RING
-    x0 = int(math.floor((ex - ring - road.grid_origin[0]) / cell))
-    x1 = int(math.floor((ex + ring - road.grid_origin[0]) / cell))
-    y0 = int(math.floor((ey - ring - road.grid_origin[1]) / cell))
-    y1 = int(math.floor((ey + ring - road.grid_origin[1]) / cell))
+    fast = is_fast(road, fleet[ego])
+    most = 2 * CROWDED if fast else CROWDED
+    spread = FAST_SPREAD if fast else (FIRST_SPREAD if first else SPREAD)
+    ring = FIRST_RING if first else (FAST_RING if fast else RING)
+    x0 = math.floor((ex - ring - road.grid_origin[0]) / cell)
+    x1 = math.floor((ex + ring - road.grid_origin[0]) / cell)
+    y0 = math.floor((ey - ring - road.grid_origin[1]) / cell)
+    y1 = math.floor((ey + ring - road.grid_origin[1]) / cell)
     best, best_p, best_speed = -1e300, -1, 0.0
     for ix in range(max(x0, 0), min(x1, road.grid_shape[0] - 1) + 1):
         for iy in range(max(y0, 0), min(y1, road.grid_shape[1] - 1) + 1):
             c = ix * road.grid_shape[1] + iy
             for k in range(road.grid_start[c], road.grid_start[c + 1]):
                 p = road.grid_point[k]
-                weight = _spot_weight(road, reach, fleet[i].half_length, p, ex, ey, eyaw, first)
+                weight = _spot_weight(
+                    road, reach, fleet[i].half_length, p, ex, ey, eyaw, first, spread
+                )
                 if weight <= 0.0 or _too_fast(road, fleet[i], p):
                     continue
                 # Efraimidis and Spirakis (2006): the largest log(u) / w is a draw by weight.
                 key = math.log(max(uniform(rng, 0), 1e-12)) / weight
                 if key > best:
-                    speed = _clear_speed(road, fleet, crowd, i, p, first)
+                    speed = _clear_speed(road, fleet, crowd, i, p, first, most)
                     if speed >= 0.0:
                         best, best_p, best_speed = key, p, speed
     return best_p, best_speed
@@ -265,9 +283,9 @@ def _too_fast(road: RoadArrays, vehicle, p: int) -> bool:
 
 
 @njit(cache=True)
-def _spot_weight(
+def _spot_weight(  # noqa: PLR0911
     road: RoadArrays, reach, half_length: float, p: int, ex: float, ey: float, eyaw: float,
-    first: bool,
+    first: bool, spread: float,
 ) -> float:  # fmt: skip
     lane = road.point[p].lane
     if not road.lane[lane].driving or road.lane[lane].junction >= 0:
@@ -283,19 +301,22 @@ def _spot_weight(
     if left < half_length + 3.0 or road.point[p].s < half_length:
         return 0.0
     if first:
-        return math.exp(-dist / FIRST_SPREAD) if dist > 14.0 else 0.0
+        return math.exp(-dist / spread) if dist > 14.0 else 0.0
     if in_sight(ex, ey, eyaw, road.point[p].x, road.point[p].y):
         return 0.0
     way = 0.0 if reach[lane] == 0.0 else left + reach[lane]
-    weight = math.exp(-(way + 0.5 * dist) / SPREAD)
+    weight = math.exp(-(way + 0.5 * dist) / spread)
     # Coming towards ego, or at least not running away behind it.
-    towards = -(dx * math.cos(road.point[p].yaw) + dy * math.sin(road.point[p].yaw)) / max(dist, 1.0)
+    towards = -(dx * math.cos(road.point[p].yaw) + dy * math.sin(road.point[p].yaw)) / max(
+        dist, 1.0
+    )
     ahead = (dx * math.cos(eyaw) + dy * math.sin(eyaw)) / max(dist, 1.0)
     weight *= 1.0 + 2.0 * max(towards, 0.0)
     if ahead < 0.0 and towards < 0.0:
         weight *= 0.05
     elif ahead < -0.5:
-        weight *= 0.4
+        # On fast roads those who come up from behind stay longest.
+        weight *= 2.0 if spread == FAST_SPREAD else 0.4
     return weight
 
 

@@ -24,9 +24,7 @@ ARRIVED = 0.6  # [m]
 
 
 @njit(cache=True)
-def step_crowd(
-    net: WalkNet, road: RoadArrays, fleet: Fleet, crowd: Crowd, dt: float
-) -> None:
+def step_crowd(net: WalkNet, road: RoadArrays, fleet: Fleet, crowd: Crowd, dt: float) -> None:
     """Decide for every driven walker: writes `dir_x`, `dir_y` and `out_speed`.
 
     Call it after `step_fleet`, whose paths tell where vehicles will be.
@@ -112,9 +110,7 @@ def _leave(net: WalkNet, crowd: Crowd, w: int) -> None:
 
 
 @njit(cache=True)
-def _wait(
-    net: WalkNet, road: RoadArrays, fleet: Fleet, crowd: Crowd, w: int, dt: float
-) -> None:
+def _wait(net: WalkNet, road: RoadArrays, fleet: Fleet, crowd: Crowd, w: int, dt: float) -> None:
     c = crowd[w].crossing
     crowd[w].waited += dt
     if crowd[w].waited > GIVE_UP:

@@ -55,9 +55,9 @@ class WalkNet(NamedTuple):
 @njit(cache=True)
 def clearance(road: RoadArrays, x: float, y: float) -> float:
     """Distance [m] from a point to the nearest driving lane's edge, negative on it, 8 at most."""
-    reach = int(math.ceil(10.0 / road.grid_cell))
-    cx = int(math.floor((x - road.grid_origin[0]) / road.grid_cell))
-    cy = int(math.floor((y - road.grid_origin[1]) / road.grid_cell))
+    reach = math.ceil(10.0 / road.grid_cell)
+    cx = math.floor((x - road.grid_origin[0]) / road.grid_cell)
+    cy = math.floor((y - road.grid_origin[1]) / road.grid_cell)
     best = 8.0
     for ix in range(max(cx - reach, 0), min(cx + reach, road.grid_shape[0] - 1) + 1):
         for iy in range(max(cy - reach, 0), min(cy + reach, road.grid_shape[1] - 1) + 1):
@@ -65,7 +65,10 @@ def clearance(road: RoadArrays, x: float, y: float) -> float:
             for k in range(road.grid_start[c], road.grid_start[c + 1]):
                 p = road.grid_point[k]
                 if road.lane[road.point[p].lane].driving:
-                    dist = math.hypot(x - road.point[p].x, y - road.point[p].y) - 0.5 * road.point[p].width
+                    dist = (
+                        math.hypot(x - road.point[p].x, y - road.point[p].y)
+                        - 0.5 * road.point[p].width
+                    )
                     best = min(best, dist)
     return best
 
@@ -82,7 +85,7 @@ def build_walk_net(graph: LaneGraph, road: RoadArrays) -> WalkNet:
 
 def _sidewalks(graph: LaneGraph) -> list[Array]:
     lanes = np.flatnonzero(graph.kind == LaneKind.SIDEWALK)
-    return [np.array(graph.xyz[graph.points(i)]) for i in lanes]
+    return [np.array(graph.xyz[graph.points(int(i))]) for i in lanes]
 
 
 def _edges(graph: LaneGraph) -> list[Array]:
@@ -102,7 +105,7 @@ def _edges(graph: LaneGraph) -> list[Array]:
         ]
         if any(graph.kind[j] in (LaneKind.SIDEWALK, LaneKind.DRIVING) for j in outer):
             continue
-        rows = graph.points(i)
+        rows = graph.points(int(i))
         aside = 0.5 * graph.width[rows] + EDGE_GAP
         for j in outer:
             if graph.kind[j] in (LaneKind.PARKING, LaneKind.BIKING):
@@ -248,5 +251,7 @@ def _pack(ways: list[Array], joins: list[list[int]], crossings: list[Crossing]) 
         cross=np.argsort(cross_way, kind="stable").astype(np.int32),
         cross_way=cross_way,
         cross_s=np.array([arc[d[0]][d[1]] for d in both]),
-        cross_xy=np.array([[*ways[d[0]][d[1], :2], *ways[d[2]][d[3], :2]] for d in both]).reshape(-1, 4),
+        cross_xy=np.array([[*ways[d[0]][d[1], :2], *ways[d[2]][d[3], :2]] for d in both]).reshape(
+            -1, 4
+        ),
     )

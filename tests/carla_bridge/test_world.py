@@ -9,10 +9,13 @@ import numpy as np
 import pytest
 
 from carla_bridge.headless import wire
+from carla_bridge.headless.actors import pack_records
 from carla_bridge.headless.blueprints import ActorKind, blueprint_library
-from carla_bridge.headless.signals import LightColumn
+from carla_bridge.headless.contacts import resolve_contacts
+from carla_bridge.headless.motion import move_bodies, place_attached
+from carla_bridge.headless.signals import LightColumn, touch_triggers
 from carla_bridge.headless.towns import Town
-from carla_bridge.headless.world import SpawnError, UnknownActor, World
+from carla_bridge.headless.world import SpawnError, UnknownActor, World, warm_up
 
 CAR, WALKER = "vehicle.tesla.model3", "walker.pedestrian.0001"
 
@@ -374,3 +377,9 @@ def test_the_same_seed_and_calls_give_the_same_bits(plain_town: Town) -> None:
     first = drive(plain_town, 3, 2000)
     assert first == drive(plain_town, 3, 2000)
     assert first[-1] != drive(plain_town, 4, 200)[-1]
+
+
+def test_warming_up_compiles_what_a_world_needs(plain_town: Town) -> None:
+    warm_up(plain_town)
+    for kernel in (move_bodies, resolve_contacts, pack_records, place_attached, touch_triggers):
+        assert kernel.signatures, kernel

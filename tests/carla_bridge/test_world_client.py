@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import queue
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import carla
@@ -14,18 +15,24 @@ import pytest
 from carla_bridge.embedded import EmbeddedServer
 
 
-@pytest.fixture
-def world(grid_server: EmbeddedServer) -> Iterator[carla.World]:
+@contextmanager
+def synchronous(server: EmbeddedServer) -> Iterator[tuple[carla.Client, carla.World]]:
     """A fresh synchronous world of the shared server, at 20 Hz."""
-    client = carla.Client("127.0.0.1", grid_server.port)
+    client = carla.Client("127.0.0.1", server.port)
     client.set_timeout(20.0)
     world = client.load_world("grid")
     settings = world.get_settings()
     settings.synchronous_mode, settings.fixed_delta_seconds = True, 0.05
     world.apply_settings(settings)
-    yield world
+    yield client, world
     settings.synchronous_mode, settings.fixed_delta_seconds = False, None
     world.apply_settings(settings)
+
+
+@pytest.fixture
+def world(grid_server: EmbeddedServer) -> Iterator[carla.World]:
+    with synchronous(grid_server) as (_, fresh):
+        yield fresh
 
 
 def spawn(world: carla.World, what: str, place: carla.Transform, parent: Any = None) -> Any:
@@ -49,9 +56,9 @@ def test_lane_invasion_and_collision_reach_the_client(world: carla.World) -> Non
     for sensor in sensors:
         sensor.listen(events.put)
     for step in range(160):
-        steer = -0.1 if 40 <= step < 48 else 0.1 if 48 <= step < 56 else 0.0
+        steer = 0.2 if 50 <= step < 100 else 0.0  # off its lane to the right
         car.apply_control(carla.VehicleControl(throttle=0.6, steer=steer))
-        if step == 70:  # back into line with the truck
+        if step == 100:  # back into line with the truck
             car.set_transform(carla.Transform(
                 wall.location - carla.Location(12.0 * ahead.x, 12.0 * ahead.y, 0.0),
                 start.rotation,
@@ -72,23 +79,19 @@ def test_lane_invasion_and_collision_reach_the_client(world: carla.World) -> Non
         sensor.stop()
 
 
-def drive(world: carla.World, ticks: int) -> str:
+def drive(client: carla.Client, world: carla.World, ticks: int) -> str:
     """Fingerprint of what the client reads of twelve cars under batch control."""
-    client_batch = carla.command.ApplyVehicleControl
     library, places = world.get_blueprint_library(), world.get_map().get_spawn_points()
-    cars = [
-        world.spawn_actor(library.find("vehicle.audi.tt"), places[15 * k]) for k in range(12)
-    ]
+    cars = [world.spawn_actor(library.find("vehicle.audi.tt"), places[15 * k]) for k in range(12)]
     random = np.random.default_rng(1)
     digest = hashlib.sha256()
     for _ in range(ticks):
+        controls = zip(random.uniform(0, 1, 12), random.uniform(-0.3, 0.3, 12), strict=True)
         commands = [
-            client_batch(car, carla.VehicleControl(float(t), float(s)))
-            for car, t, s in zip(
-                cars, random.uniform(0, 1, 12), random.uniform(-0.3, 0.3, 12), strict=True
-            )
+            carla.command.ApplyVehicleControl(car, carla.VehicleControl(float(t), float(s)))
+            for car, (t, s) in zip(cars, controls, strict=True)
         ]
-        _client_of(world).apply_batch_sync(commands, False)
+        client.apply_batch_sync(commands, False)
         world.tick()
         snapshot = world.get_snapshot()
         for car in cars:
@@ -99,26 +102,11 @@ def drive(world: carla.World, ticks: int) -> str:
     return digest.hexdigest()
 
 
-_CLIENTS: dict[int, carla.Client] = {}
-
-
-def _client_of(world: carla.World) -> carla.Client:
-    return _CLIENTS[world.id]
-
-
 def test_the_same_calls_give_the_same_bits_through_the_client(
     grid_server: EmbeddedServer,
 ) -> None:
     prints = []
     for _ in range(2):
-        client = carla.Client("127.0.0.1", grid_server.port)
-        client.set_timeout(20.0)
-        world = client.load_world("grid")
-        settings = world.get_settings()
-        settings.synchronous_mode, settings.fixed_delta_seconds = True, 0.05
-        world.apply_settings(settings)
-        _CLIENTS[world.id] = client
-        prints.append(drive(world, 200))
-        settings.synchronous_mode, settings.fixed_delta_seconds = False, None
-        world.apply_settings(settings)
+        with synchronous(grid_server) as (client, world):
+            prints.append(drive(client, world, 200))
     assert prints[0] == prints[1]

@@ -310,7 +310,10 @@ def test_four_that_all_give_way_do_not_wait_for_ever():
     bench = Bench(graph)
     for k in range(4):
         yaw = k * math.pi / 2
-        x, y = -40.0 * math.cos(yaw) + 2.0 * math.sin(yaw), -40.0 * math.sin(yaw) - 2 * math.cos(yaw)
+        x, y = (
+            -40.0 * math.cos(yaw) + 2.0 * math.sin(yaw),
+            -40.0 * math.sin(yaw) - 2 * math.cos(yaw),
+        )
         bench.put(k + 1, x, y, yaw, 8.0)
     bench.run(40.0)
     f = bench.fleet
@@ -358,9 +361,12 @@ def test_vehicle_lets_a_crossing_walker_pass():
     assert bench.fleet.x[1] > 85.0
 
 
-def test_nothing_appears_in_egos_sight():
-    for angle, dist, seen in ((0.0, 89.0, True), (0.0, 91.0, False), (math.pi, 49.0, True),
-                              (math.pi, 51.0, False), (1.6, 69.0, True), (1.6, 71.0, False)):  # fmt: skip
-        yaw = 0.7
-        x, y = 10.0 + dist * math.cos(yaw + angle), -5.0 + dist * math.sin(yaw + angle)
-        assert in_sight(10.0, -5.0, yaw, x, y) == seen
+@pytest.mark.parametrize(
+    ("angle", "dist", "seen"),
+    [(0.0, 89.0, True), (0.0, 91.0, False), (math.pi, 49.0, True), (math.pi, 51.0, False),
+     (1.6, 69.0, True), (1.6, 71.0, False)],
+)  # fmt: skip
+def test_nothing_appears_in_egos_sight(angle, dist, seen):
+    yaw = 0.7
+    x, y = 10.0 + dist * math.cos(yaw + angle), -5.0 + dist * math.sin(yaw + angle)
+    assert in_sight(10.0, -5.0, yaw, x, y) == seen

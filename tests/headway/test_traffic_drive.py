@@ -110,7 +110,9 @@ class Street:
         self.now += DT
         for i in np.flatnonzero(fleet.active):
             lane = fleet.plan[i, 0]
-            row = self.graph.point_start[lane] + int(np.clip(fleet.s[i], 0, self.graph.length[lane] - 1))
+            row = self.graph.point_start[lane] + int(
+                np.clip(fleet.s[i], 0, self.graph.length[lane] - 1)
+            )
             fleet.z[i] = self.graph.xyz[min(row, self.graph.point_start[lane + 1] - 1), 2]
         self.count_reds(before, signals)
         if round(self.now / DT) % 4 == 0:
@@ -121,7 +123,9 @@ class Street:
                 self.accel[spot.row] = self.angle[spot.row] = 0.0
         gap = np.hypot(fleet.x - fleet.x[EGO], fleet.y - fleet.y[EGO])[1:]
         walk = np.hypot(crowd.x - fleet.x[EGO], crowd.y - fleet.y[EGO])
-        self.near.append(int(np.sum(fleet.active[1:] & (gap < 50)) + np.sum(crowd.active & (walk < 50))))
+        self.near.append(
+            int(np.sum(fleet.active[1:] & (gap < 50)) + np.sum(crowd.active & (walk < 50)))
+        )
         self.speeds.append(float(fleet.speed[fleet.active].mean()))
 
     def fronts(self) -> dict[int, tuple[int, float]]:
@@ -140,9 +144,9 @@ class Street:
                 if lane != g.stop_lane[q] or int(f.plan[i, 0]) != lane:
                     continue
                 now_front = f.s[i] + f.half_length[i]
-                if front <= g.stop_s[q] < now_front and f.speed[i] > 1.0:
-                    if g.stop_junction_lane[q] < 0 or g.stop_junction_lane[q] == f.plan[i, 1]:
-                        self.reds.add((i, q, round(self.now)))
+                guards = g.stop_junction_lane[q] in (-1, f.plan[i, 1])
+                if guards and front <= g.stop_s[q] < now_front and f.speed[i] > 1.0:
+                    self.reds.add((i, q, round(self.now)))
 
     def count_collisions(self) -> None:
         f, c = self.model.fleet, self.model.crowd
@@ -152,8 +156,10 @@ class Street:
         }
         for n, i in enumerate(rows):
             for j in rows[n + 1 :]:
-                if math.hypot(f.x[i] - f.x[j], f.y[i] - f.y[j]) < 6.0 and abs(f.z[i] - f.z[j]) < 2 and overlap(
-                    boxes[int(i)], boxes[int(j)]
+                if (
+                    math.hypot(f.x[i] - f.x[j], f.y[i] - f.y[j]) < 6.0
+                    and abs(f.z[i] - f.z[j]) < 2
+                    and overlap(boxes[int(i)], boxes[int(j)])
                 ):
                     self.collisions.add(("vehicles", int(i), int(j)))
             for w in np.flatnonzero(c.active):
@@ -161,3 +167,91 @@ class Street:
                     boxes[int(i)], (c.x[w], c.y[w], 0.0, 0.25, 0.25)
                 ):
                     self.collisions.add(("walker", int(i), int(w)))
+
+
+def run(graph: LaneGraph, seconds: float, seed: int, vehicles: int = 40, walkers: int = 20):
+    street = Street(graph, TrafficConfig(vehicles, walkers, 0, 0), seed)
+    driven = np.zeros(len(street.model.fleet))
+    for _ in range(round(seconds / DT)):
+        street.step()
+        driven += street.model.fleet.speed * DT
+    return street, driven
+
+
+@pytest.fixture(scope="module")
+def grid() -> LaneGraph:
+    from carla_bridge.headless.towns import load_town
+
+    return load_town("grid").lane_graph
+
+
+def test_nobody_collides_runs_a_light_or_gets_stuck(grid):
+    street, driven = run(grid, 45.0, seed=1)
+    moving_hits = {
+        c for c in street.collisions
+        if c[0] == "vehicles" or street.model.fleet.speed[c[1]] > 0.5
+    }  # fmt: skip
+    assert not moving_hits
+    assert not street.reds
+    assert np.mean(street.near) >= 8.0
+    active = street.model.fleet.active
+    assert np.mean(driven[active]) > 60.0
+    assert np.quantile(driven[active], 0.1) > 15.0
+
+
+def test_same_seed_gives_the_same_bits(grid):
+    def state(seed):
+        street, _ = run(grid, 8.0, seed)
+        return street.model.fleet.tobytes() + street.model.crowd.tobytes()
+
+    assert state(3) == state(3)
+    assert state(3) != state(4)
+
+
+def test_a_step_of_sixty_agents_is_fast(grid):
+    import time
+
+    street, _ = run(grid, 2.0, seed=1)
+    model, signals = street.model, cycle(grid, 2.0)
+    times = []
+    for _ in range(60):
+        begin = time.perf_counter()
+        model.step(signals, street.now, DT)
+        times.append(time.perf_counter() - begin)
+    assert np.median(times) < 1e-3
+
+
+def test_agents_appear_out_of_sight_and_clear_of_others(grid):
+    from headway.traffic.placing import in_sight
+
+    street = Street(grid, TrafficConfig(40, 20, 0, 0), 2)
+    fleet, crowd = street.model.fleet, street.model.crowd
+    placed = 0
+    for _ in range(400):
+        street.step(recycle=False)
+        vehicles, walkers = street.model.recycle(street.now)
+        for spot in vehicles + walkers:
+            assert not in_sight(fleet.x[EGO], fleet.y[EGO], fleet.yaw[EGO], spot.x, spot.y)
+        for spot in vehicles:
+            placed += 1
+            others = fleet.active & (np.arange(len(fleet)) != spot.row)
+            for j in np.flatnonzero(others):
+                boxes = [
+                    (fleet.x[i], fleet.y[i], fleet.yaw[i], fleet.half_length[i] + 1.0,
+                     fleet.half_width[i]) for i in (spot.row, j)
+                ]  # fmt: skip
+                assert not overlap(*boxes)
+        placed += len(walkers)
+        assert np.all(np.isfinite(crowd.x))
+    assert placed > 3
+
+
+@pytest.mark.parametrize("town", ["Town01", "Town04"])
+def test_carlas_towns_flow(shared, town):
+    from carla_bridge.lane_graph import lane_graph_from_xodr
+
+    graph = lane_graph_from_xodr(town, (shared / "towns" / f"{town}.xodr").read_text())
+    street, driven = run(graph, 25.0, seed=1)
+    assert not [c for c in street.collisions if c[0] == "vehicles"]
+    assert not street.reds
+    assert np.mean(driven[street.model.fleet.active]) > 25.0

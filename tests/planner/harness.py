@@ -114,7 +114,7 @@ class World:
         c, s = math.cos(yaw), math.sin(yaw)
         ego = EgoState(
             id=1,
-            pose=np.array([row[VehicleState.X], row[VehicleState.Y], math.remainder(yaw, math.tau)]),
+            pose=np.array([*row[[VehicleState.X, VehicleState.Y]], math.remainder(yaw, math.tau)]),
             z=0.0,
             velocity=np.array([c * vx - s * vy, s * vx + c * vy]),
             speed=float(vx),
@@ -152,9 +152,7 @@ class World:
         self.control[0, VehicleControlIndex.THROTTLE] = command.throttle
         self.control[0, VehicleControlIndex.BRAKE] = command.brake
         self.control[0, VehicleControlIndex.STEER] = command.steer_norm
-        step_vehicles(
-            self.state, self.control, self.params, np.zeros((1, 2)), np.ones(1, bool), DT
-        )
+        step_vehicles(self.state, self.control, self.params, np.zeros((1, 2)), np.ones(1, bool), DT)
         self.t += DT
         self.frame += 1
 
