@@ -59,8 +59,8 @@ class TrafficManagerTraffic:
 
 def _is_car(blueprint: carla.ActorBlueprint) -> bool:
     """Whether it has four wheels and is no truck or bus."""
-    wheels = int(blueprint.get_attribute("number_of_wheels"))
-    return wheels == 4 and str(blueprint.get_attribute("base_type")) in {"car", "van", ""}
+    wheels = blueprint.get_attribute("number_of_wheels").as_int()
+    return wheels == 4 and blueprint.get_attribute("base_type").as_str() in {"car", "van", ""}
 
 
 def _distance(point: carla.Transform, ego: EgoState) -> float:

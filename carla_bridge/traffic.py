@@ -243,7 +243,8 @@ class TrafficAdapter:
         for k in np.flatnonzero(changed):
             x, y, speed = (float(v) for v in wanted[k])
             control = carla.WalkerControl(carla.Vector3D(x=x, y=-y), speed, False)
-            batch.append(carla.command.ApplyWalkerControl(int(self._walker_id[k]), control))
+            actor_id = int(self._walker_id[k])
+            batch.append(carla.command.ApplyWalkerControl(actor_id, control))  # pyright: ignore[reportArgumentType]
             self._sent_walk[k] = wanted[k]
 
 

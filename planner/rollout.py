@@ -63,7 +63,7 @@ def follow_accel(law: Law, speed: float, gap: float, lead_speed: float) -> float
     if lead_speed < 1.0 and gap > 1.5:
         # IDM brakes much too hard for those who stand and were seen late.
         needed = speed * speed / (2.0 * (gap - 1.0))
-        accel = max(accel, -max(law.brake, 1.4 * needed))
+        accel = max(accel, -max(1.25 * law.brake, 1.6 * needed))
     return accel
 
 

@@ -68,6 +68,8 @@ class Memory:
         stopped: stop lines at which a full stop was made.
         stopping_since: [s] when ego came to rest at a stop sign, by line.
         running: lines whose light is passed, as it turned too late.
+        halting: lines whose light ego stops at; what was begun is not given up for a little more
+            braking than was thought.
         standing_since: [s] when ego last came to rest; inf while it moves.
         giving_way: whether ego gave way in the last tick.
     """
@@ -78,6 +80,7 @@ class Memory:
     stopped: set[int] = field(default_factory=set)
     stopping_since: dict[int, float] = field(default_factory=dict)
     running: set[int] = field(default_factory=set)
+    halting: set[int] = field(default_factory=set)
     standing_since: float = float("inf")
     giving_way: bool = False
 
@@ -92,12 +95,16 @@ class Memory:
         """
         if state not in (SignalState.RED, SignalState.YELLOW):
             self.running.discard(line)
+            self.halting.discard(line)
             return False
-        limit = rules.yellow_brake if state == SignalState.YELLOW else rules.red_brake
-        if needed > limit:
+        fresh = state == SignalState.YELLOW and line not in self.halting
+        if needed > (rules.yellow_brake if fresh else rules.red_brake):
             self.running.add(line)
+            self.halting.discard(line)
         elif line in self.running and needed < 0.8 * rules.yellow_brake:
             self.running.discard(line)  # somebody held us up: now there is room again
+        if line not in self.running:
+            self.halting.add(line)
         return line not in self.running
 
     def stop_sign_holds(self, line: int, gap: float, speed: float, rules: Rules) -> bool:

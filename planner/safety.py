@@ -20,6 +20,8 @@ from headway.types import Array, Command, Intervention, Plan, Scene, SignalState
 from headway.vehicle import inverse_steer, vehicle_params
 
 NO_HIT = 1e9
+TURN_S = 0.7  # [s] that a turn is taken to go on
+CROSSING_S = 1.5  # [s] that those who do not go ego's way are extrapolated
 
 
 @dataclass
@@ -271,10 +273,12 @@ def first_hit(
         course = math.atan2(velocity[a, 1], velocity[a, 0]) if other_speed > 0.1 else pose[a, 2]
         lead = abs(wrap_angle(course - ego[2])) < 0.8 and ahead > extent[0]
         t = 0.0
-        while t <= duration and t < best_t:
+        believed = duration if lead or other_speed < 1.0 else min(duration, CROSSING_S)
+        while t <= believed and t < best_t:
             way = travelled(t, speed, reaction, brake)
             other_way = travelled(t, other_speed, 0.0, lead_brake) if lead else other_speed * t
-            turn = yaw_rate[a] * t if other_speed > 0.5 else 0.0
+            # Nobody turns on for long: who comes out of a turn is straight within a second.
+            turn = yaw_rate[a] * min(t, TURN_S) if other_speed > 0.5 else 0.0
             mean = course + 0.5 * turn
             x1 = pose[a, 0] + other_way * math.cos(mean)
             y1 = pose[a, 1] + other_way * math.sin(mean)

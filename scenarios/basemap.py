@@ -69,7 +69,6 @@ def draw_ground(
     figure.set_facecolor(GRASS)
     points = scale * 72.0 / DPI  # a metre in the unit of line widths
     inside = _inside(graph, bounds)
-    _fill_junctions(axes, graph, inside, points)
     _fill_lanes(axes, graph, inside, points)
     _paint_crosswalks(axes, graph)
     _paint_markings(axes, graph, inside, points)
@@ -96,7 +95,7 @@ def edge(graph: LaneGraph, lane: int, side: float, inset: float = 0.0) -> Array:
     return graph.xyz[rows, :2] + shift[:, None] * np.column_stack([-np.sin(yaw), np.cos(yaw)])
 
 
-def _fill_junctions(axes, graph: LaneGraph, lanes: Iterable[int], points: float) -> None:
+def _fill_junctions(axes, graph: LaneGraph, lanes: Iterable[int]) -> None:
     """Pave what lies between the lanes of each junction: lanes alone leave islands of grass."""
     areas: dict[int, list[Polygon]] = {}
     for lane in lanes:
@@ -110,10 +109,7 @@ def _fill_junctions(axes, graph: LaneGraph, lanes: Iterable[int], points: float)
         whole = unary_union(polygons).buffer(ISLAND, 4).buffer(-ISLAND, 4)
         parts = getattr(whole, "geoms", [whole])
         paved += [np.asarray(part.exterior.coords) for part in parts if not part.is_empty]
-    color = FILL[LaneKind.DRIVING]
-    area = PolyCollection(paved, facecolors=color, edgecolors=KERB)
-    area.set_linewidth(0.2 * points)
-    axes.add_collection(area)
+    axes.add_collection(PolyCollection(paved, facecolors=FILL[LaneKind.DRIVING]))
 
 
 def _fill_lanes(axes, graph: LaneGraph, lanes: Iterable[int], points: float) -> None:
@@ -129,6 +125,7 @@ def _fill_lanes(axes, graph: LaneGraph, lanes: Iterable[int], points: float) -> 
             kerb = PolyCollection(polygons, facecolors=KERB, edgecolors=KERB)
             kerb.set_linewidth(0.36 * points)
             axes.add_collection(kerb)
+            _fill_junctions(axes, graph, lanes)
         area = PolyCollection(polygons, facecolors=color, edgecolors=color)
         area.set_linewidth(0.08 * points)  # closes the seams between neighbours
         axes.add_collection(area)

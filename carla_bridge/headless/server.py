@@ -24,7 +24,7 @@ from carla_bridge.headless.rpc import Call, load_handlers
 from carla_bridge.headless.streams import WORLD_STREAM, StreamConnection, StreamHub
 from carla_bridge.headless.towns import Town, load_town, town_from_xodr
 from carla_bridge.headless.traffic_manager import TrafficManagerLink
-from carla_bridge.headless.world import World
+from carla_bridge.headless.world import World, warm_world
 
 VERSION = "0.9.16"
 GENERATED_TOWN = "OpenDriveMap"  # the name under which clients load what they sent as OpenDRIVE
@@ -280,10 +280,7 @@ def warm_up(town: Town) -> None:
     packer = msgpack.Packer(use_single_float=True)
     if ControlBatch().apply(world, packer.pack(request)) is None:
         raise RuntimeError("the short way of vehicle controls does not know the wheel's bytes")
-    world.project_point([x, y, z], [0.0, 0.0, -1.0], 10.0)
-    for _ in range(2):
-        world.step(FRAME_S)
-        world.episode_message(FRAME_S)
+    warm_world(town)
 
 
 def bind_pair(host: str, port: int) -> tuple[socket.socket, socket.socket]:

@@ -36,6 +36,8 @@ class VehicleCommands(ActorCommands):
     """The part of a World that acts on vehicles."""
 
     _light_states: list[Any] | None
+    _ackermann: dict[int, list[float]]  # targets by vehicle
+    _loose: set[int]  # vehicles whose control lasts for one step only (`sticky_control` false)
 
     def _vehicle(self, actor_id: int) -> tuple[Actor, int]:
         actor = self.require(actor_id)
@@ -46,15 +48,6 @@ class VehicleCommands(ActorCommands):
     def _forget_commands(self, actor_id: int) -> None:
         self._ackermann.pop(actor_id, None)
         self._loose.discard(actor_id)
-
-    @property
-    def _ackermann(self) -> dict[int, list[float]]:
-        return self.__dict__.setdefault("_ackermann_targets", {})
-
-    @property
-    def _loose(self) -> set[int]:
-        """Vehicles whose control lasts for one step only (`sticky_control` false)."""
-        return self.__dict__.setdefault("_loose_vehicles", set())
 
     def apply_vehicle_control(self, actor_id: int, control: list[Any]) -> None:
         """Pedals, wheel and gear; numbers that are not finite count as 0, others are clamped.

@@ -31,7 +31,7 @@ from carla_bridge.headless.towns import Town
 from carla_bridge.headless.vehicle_commands import VehicleCommands
 from headway.road.ground import GroundArrays
 
-__all__ = ["SpawnError", "UnknownActor", "World", "warm_up"]
+__all__ = ["SpawnError", "UnknownActor", "World", "warm_world"]
 
 TOMBS = 4096  # boxes of destroyed actors that are kept
 _SETTINGS = [False, False, [False], True, 0.01, 10, 0.0, True, 3000.0, 2000.0, True]
@@ -83,6 +83,8 @@ class World(Spawning, VehicleCommands, ActorCommands, RayQueries):
         self._before = np.zeros((0, 3))
         self._scratch: ContactScratch = contact_scratch(0)
         self._light_states: list[Any] | None = None
+        self._ackermann: dict[int, list[float]] = {}
+        self._loose: set[int] = set()
         self.last_pairs = 0
         self.spectator = self._add(
             [0, "spectator", [["role_name", 4, ""]]], ActorKind.OTHER, (0.0, 0.0, 0.0)
@@ -220,7 +222,7 @@ class World(Spawning, VehicleCommands, ActorCommands, RayQueries):
 _ORIGIN = (0.0,) * 6
 
 
-def warm_up(town: Town) -> None:
+def warm_world(town: Town) -> None:
     """Compile every kernel that a world needs, or load it from the cache.
 
     Args:

@@ -1,4 +1,4 @@
-"""From what traffic wants of a vehicle to its pedals and steer: the inverse map and a correction."""
+"""From wanted acceleration and wheel angle to pedals and steer: inverse map and correction."""
 
 from __future__ import annotations
 

@@ -24,6 +24,8 @@ AHEAD = 60.0  # [m] within which a junction is decided about
 MERGE_BRAKE = 1.5  # [m/s^2] that merging may cost whom one merges before
 HASTE_TIME = 15.0  # [s] after its patience a driver is in full haste
 COURTESY = 5.0  # [s] after its patience others let it go
+COURTESY_BRAKE = 2.5  # [m/s^2] that it may cost them
+SEEN_BRAKE = 3.5  # [m/s^2] that others can brake with when somebody has set off
 EXIT_SPEED = 2.5  # [m/s] a slower lead behind the junction blocks the exit
 OWN_ACCEL = 1.5  # [m/s^2] with which vehicles are assumed to pick up speed
 
@@ -194,7 +196,7 @@ def _passes(road: RoadArrays, fleet: Fleet, i: int, k: int, c: int, j: int, kj: 
     if not bound:
         if not road.conflict[c].yields:
             return not _courtesy(fleet, i, j, fleet[i].plan_at[k])
-        if _stays(road, fleet, i, j, begin):
+        if _stays(road, fleet, i, j, begin) or _under_way(fleet, i, k, j, enter_j):
             return True
     begin_i = fleet[i].plan_at[k]
     enter_i = begin_i + road.conflict[c].own_from - fleet[i].half_length
@@ -255,7 +257,16 @@ def _courtesy(fleet: Fleet, i: int, j: int, begin: float) -> bool:
     if fleet[j].hold != Hold.GIVE_WAY and fleet[j].was_held != Hold.GIVE_WAY:
         return False
     gap = begin - fleet[i].half_length - LINE_GAP
-    return gap > 1.0 and fleet[i].speed ** 2 < 2.0 * 1.5 * gap and fleet[i].waited < 2.0
+    return gap > 1.0 and fleet[i].speed ** 2 < 2.0 * COURTESY_BRAKE * gap and fleet[i].waited < 2.0
+
+
+@njit(cache=True)
+def _under_way(fleet: Fleet, i: int, k: int, j: int, enter: float) -> bool:
+    """Whether `i` has set off into the junction and `j` is far enough away to see that."""
+    if fleet[i].committed != fleet[i].plan[k]:
+        return False
+    gap = fleet[i].plan_at[k] - fleet[i].half_length - LINE_GAP
+    return gap < 3.0 and enter > 2.0 + fleet[j].speed ** 2 / (2.0 * SEEN_BRAKE)
 
 
 @njit(cache=True)

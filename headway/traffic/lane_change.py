@@ -110,7 +110,7 @@ def _gain(road: RoadArrays, fleet: Fleet, scratch: Scratch, i: int, lane: int) -
 @njit(cache=True)
 def _neighbours(
     road: RoadArrays, fleet: Fleet, scratch: Scratch, i: int, lane: int, s: float
-):  # fmt: skip
+) -> tuple[float, float, int, float]:  # fmt: skip
     """Gap to and speed of the vehicle ahead on `lane`, the row behind and the gap to it."""
     ahead, ahead_speed, behind, follower = FAR, 0.0, FAR, -1
     for step in range(-1, 2):
@@ -128,7 +128,7 @@ def _neighbours(
                 offset = -road.lane[other].length
             elif step == 1:
                 offset = road.lane[lane].length
-            e = scratch.head[other]
+            e: int = scratch.head[other]
             while e >= 0:
                 j = e // PLAN_LANES
                 if j != i and e % PLAN_LANES == 0:

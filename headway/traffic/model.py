@@ -35,6 +35,7 @@ from headway.types import Array
 EGO = 0  # row of ego in the fleet
 FUTURE_POINTS = 18  # samples of ego's way ahead, 10 m apart
 WEIGH_PERIOD = 0.5  # [s]
+RETRY = 0.5  # [s] after no place was found
 
 
 @dataclass
@@ -111,6 +112,7 @@ class TrafficModel:
         self._num_future = 0
         self._weighed = -1e9
         self._turn = 0
+        self._full_until = {"vehicles": -1e9, "walkers": -1e9}
 
     def set_ego_route(self, lanes: Array) -> None:
         """Tell which lanes ego will drive; without it, ego is taken to go straight on."""
@@ -193,26 +195,32 @@ class TrafficModel:
         """
         self.look(now)
         self._turn = (self._turn + 1) % 5
-        vehicles = self._recycle(range(self.vehicles.start, self.vehicles.stop),
-                                 self._vehicle_gone, self.place_vehicle)  # fmt: skip
-        walkers = self._recycle(range(self.walkers.start, self.walkers.stop),
-                                self._walker_gone, self.place_walker)  # fmt: skip
+        vehicles = self._recycle("vehicles", now, self._vehicle_gone, self.place_vehicle)
+        walkers = self._recycle("walkers", now, self._walker_gone, self.place_walker)
         return vehicles, walkers
 
     def _recycle(
         self,
-        rows: range,
+        kind: str,
+        now: float,
         gone: Callable[[int], bool],
         place: Callable[[int], Placement | None],
     ) -> list[Placement]:
         moved: list[Placement] = []
-        for row in rows[self._turn :: 5]:
+        if now < self._full_until[kind]:
+            return moved
+        rows: slice = getattr(self, kind)
+        for row in range(rows.start, rows.stop)[self._turn :: 5]:
             if len(moved) >= self.config.recycle_per_step:
                 break
-            if gone(row):
-                spot = place(row)
-                if spot is not None:
-                    moved.append(spot)
+            if not gone(row):
+                continue
+            spot = place(row)
+            if spot is None:
+                # Looking for a place is the dearest part: not again before something has changed.
+                self._full_until[kind] = now + RETRY
+                break
+            moved.append(spot)
         return moved
 
     def _vehicle_gone(self, row: int) -> bool:

@@ -151,7 +151,7 @@ def walker_is_gone(crowd: Crowd, w: int, fleet: Fleet, ego: int, future, num_fut
 
 
 @njit(cache=True)
-def _clear_speed(  # noqa: PLR0911
+def _clear_speed(  # noqa: PLR0911, PLR0912
     road: RoadArrays, fleet: Fleet, crowd: Crowd, i: int, p: int, first: bool, most: int
 ) -> float:
     """Speed [m/s] with which vehicle `i` may appear at point `p`, negative when it may not."""

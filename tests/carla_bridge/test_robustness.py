@@ -151,8 +151,8 @@ def test_wrong_commands_fail_alone(raw, actor):
         assert words[0]
 
 
-def test_commands_that_python_lacks(raw, actor):
-    """These are in the protocol and cannot be sent with `carla.command`."""
+def test_commands_that_are_not_tried_from_python(raw, actor):
+    """`carla.command` lacks the first three; the last starts a traffic manager there."""
     place = [5.0, 6.0, 7.0]
     light = next(
         entry[0]
@@ -160,7 +160,9 @@ def test_commands_that_python_lacks(raw, actor):
         if entry[2][1] == "traffic.traffic_light"
     )
     commands = [[[19, [actor, place]]], [[21, [light, 2]]], [[17, [actor, True]]]]
-    assert raw.call("apply_batch", commands, False) == [[[1, actor]], [[1, light]], [[1, actor]]]
+    commands.append([[16, [actor, True]]])
+    expected = [[[1, actor]], [[1, light]], [[1, actor]], [[1, actor]]]
+    assert raw.call("apply_batch", commands, False) == expected
     where = raw.value("get_actor_component_world_transform", actor, "body")[0]
     assert where == pytest.approx(place)
 

@@ -15,7 +15,7 @@ from carla_bridge.headless.contacts import resolve_contacts
 from carla_bridge.headless.motion import move_bodies, place_attached
 from carla_bridge.headless.signals import LightColumn, touch_triggers
 from carla_bridge.headless.towns import Town
-from carla_bridge.headless.world import SpawnError, UnknownActor, World, warm_up
+from carla_bridge.headless.world import SpawnError, UnknownActor, World, warm_world
 
 CAR, WALKER = "vehicle.tesla.model3", "walker.pedestrian.0001"
 
@@ -380,6 +380,6 @@ def test_the_same_seed_and_calls_give_the_same_bits(plain_town: Town) -> None:
 
 
 def test_warming_up_compiles_what_a_world_needs(plain_town: Town) -> None:
-    warm_up(plain_town)
+    warm_world(plain_town)
     for kernel in (move_bodies, resolve_contacts, pack_records, place_attached, touch_triggers):
         assert kernel.signatures, kernel

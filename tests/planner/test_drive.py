@@ -271,3 +271,19 @@ def test_sixty_agents_cost_less_than_two_milliseconds(grid):
     world = World(grid, route, agents).drive(12.0)
     act = world.driver.trace.stage_summary(skip=40)["act"]
     assert act["median_ms"] < 2.0 * 2.0, act  # measured 0.8; twice the budget for busy machines
+
+
+def test_who_cuts_through_egos_lane_the_other_way_is_waited_for(grid):
+    route = long_straight(grid)
+
+    def motion(t: float) -> tuple[float, float, float, float]:
+        # A long vehicle, two metres into ego's lane until it is back on its own side at 12 s.
+        side = np.interp(t, [9.0, 12.0], [1.5, 3.6])
+        x, y, _, yaw = route_poses(route, np.array([80.0 - 3.0 * t]), float(side))[0]
+        return x, y, yaw + math.pi, 3.0
+
+    truck = Scripted(motion, AgentKind.VEHICLE, (4.0, 1.45))
+    world = World(grid, route, [truck], start_s=12.0).drive(60.0, goal_reached)
+    assert_clear(world)
+    assert goal_reached(world)
+    assert any("lead:2" in r.active for r in world.driver.trace.records)
