@@ -31,12 +31,12 @@ class KernelCacheLocator(UserProvidedCacheLocator):
         subpath = self.get_suitable_cache_subpath(py_file)
         self._cache_path = str(cache_folder() / "kernels" / subpath)
 
-    def get_source_stamp(self) -> str:
+    def get_source_stamp(self) -> bytes:
         """Return a digest of the kernel's file and of all of ours that it imports."""
         digest = hashlib.sha256()
         for path in sorted(_closure(Path(self._py_file).resolve())):
             digest.update(_digest(path))
-        return digest.hexdigest()
+        return digest.digest()
 
     @classmethod
     def from_function(cls, py_func: object, py_file: str) -> KernelCacheLocator | None:

@@ -131,10 +131,10 @@ def lead_bounds(ego: EgoOnRoute, others: Others, arrive: Arrivals, rules: Rules)
         if abs(row[corridor.LATERAL]) > 0.5 and _passes_before(row, arrive, rules):
             continue  # they will be out of the way by the time we come
         if row[corridor.SPEED] < 0.5 * others.agents.speed[a]:  # across or towards us
-            coming = row[corridor.REAR] + rules.forecast_walker * min(row[corridor.SPEED], 0.0)
-            at = min(float(row[corridor.ENTER_S]), float(coming))
-            # Never behind us: we do not reverse, we wait where we are.
-            bounds.stop(max(at - rules.crossing_gap, ego.front), name)
+            at = float(row[corridor.ENTER_S])
+            if row[corridor.SPEED] < -0.7 * others.agents.speed[a]:  # towards us: leave them room
+                at = min(at, float(row[corridor.REAR] + 4.0 * row[corridor.SPEED]))
+            bounds.stop(at - rules.crossing_gap, name)
         else:
             bounds.follow(row[corridor.REAR], max(row[corridor.SPEED], 0.0), name)
     return bounds

@@ -22,6 +22,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import carla
 import numpy as np
@@ -77,9 +78,8 @@ def run_client(port: int, case: Case) -> dict[str, float]:
     if case.mode == "traffic_manager":
         manager = client.get_trafficmanager(port + TM_PORT_OFFSET)
         manager.set_synchronous_mode(True)
-        autopilot = carla.command.SetAutopilot(
-            carla.command.FutureActor, True, port + TM_PORT_OFFSET
-        )
+        future: Any = carla.command.FutureActor  # the wheel's stub has it as a class
+        autopilot = carla.command.SetAutopilot(future, True, port + TM_PORT_OFFSET)
         spawn = [command.then(autopilot) for command in spawn]
     ids = [r.actor_id for r in client.apply_batch_sync(spawn, True) if not r.error]
     if len(ids) < case.num_cars:

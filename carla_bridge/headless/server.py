@@ -232,12 +232,13 @@ class Server:
         """
         self.generated_town = town_from_xodr(GENERATED_TOWN, xodr)
 
-    def change_world(self, world: World, reset_settings: bool) -> None:
-        """Change to a prepared world shortly after the caller was answered."""
+    def change_world(self, call: Call, world: World, reset_settings: bool) -> None:
+        """Answer the caller and change to a prepared world shortly after."""
         _tidy_memory()  # here, where the client still waits for its answer
         for link in tuple(self.links):
-            link.world_loads()
+            link.world_loads(link is call.connection.link)
         self._num_swaps += 1
+        call.answer()
         asyncio.get_running_loop().call_later(SWAP_S, self._swap, world, reset_settings)
 
     def _swap(self, world: World, reset_settings: bool) -> None:

@@ -21,6 +21,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import Counter
+from collections.abc import Callable
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +42,8 @@ IMMEDIATE_RETRIES = 5
 MAX_KICKS = 20
 RECONNECT_S = 1.0  # for the TM's port to answer
 GUARD_S = 1e-3  # delay of each answer where that port cannot be reached
+ASLEEP_S = 0.3  # for a worker to come back before a world is loaded
+EPISODE_S = 3.0  # for the client to have its new episode
 LOAD_S = 0.06  # from load_new_episode to the worker's release: longer than the swap of worlds
 
 
@@ -79,6 +82,8 @@ class TrafficManagerLink:
         self._reachable = True
         self._closed = False
         self._loading = 0
+        self._has_episode = True
+        self._at_rest: Callable[[], None] | None = None
         self._mode = Mode.UNKNOWN
         self._may_step = False  # whether the last tick gave the worker its permission
         self._parked: list[Call] = []
@@ -101,6 +106,8 @@ class TrafficManagerLink:
         """See an RPC of this client go by; true if it is taken and will be answered later."""
         if name == "get_weather_parameters":
             self._num_steps += 1
+        elif name == "query_lights_state":
+            self._has_episode = True  # the end of what a client asks for a new episode
         elif name == "get_episode_settings" and message_id is not None:
             return self._park(Call(self._connection, message_id, entry))
         return False
@@ -141,15 +148,37 @@ class TrafficManagerLink:
         if self._mode is not Mode.SYNCHRONOUS:
             self.frame_published()
 
-    def world_loads(self) -> None:
-        """Keep the workers parked while their client has no episode."""
+    def when_parked(self, action: Callable[[], None]) -> None:
+        """Call `action` with every worker parked: then it may take the client's episode away."""
+        self._loading += 1
+        self._disarm()
+
+        def act() -> None:
+            if self._at_rest is not None:
+                self._at_rest = None
+                action()
+                self._loading -= 1
+
+        self._at_rest = act
+        if self._all_parked:
+            act()
+        else:  # one that sleeps does not come, and does no harm
+            self._loop.call_later(ASLEEP_S, act)
+
+    def world_loads(self, by_own_client: bool) -> None:
+        """Keep the workers parked while their client has no episode.
+
+        Args:
+            by_own_client: whether this client asked for it, and so makes a new episode of its own.
+        """
         self._loading += 1
         self._disarm()
         if self._held is not None:
             call, value = self._held
             self._held = None
             call.answer(value)
-        self._loop.call_later(LOAD_S, self._world_loaded)
+        self._has_episode = not by_own_client
+        self._loop.call_later(LOAD_S, self._world_loaded, self._loop.time() + EPISODE_S)
 
     def remove(self, port: int) -> None:
         """One of several traffic managers of this client has ended."""
@@ -185,7 +214,11 @@ class TrafficManagerLink:
         if self._closed or not self._reachable or self._all_parked:
             return False
         self._parked.append(call)
-        if self._loading or not self._all_parked:
+        if self._loading:
+            if self._at_rest is not None and self._all_parked:
+                self._at_rest()
+            return True
+        if not self._all_parked:
             return True
         if self._held is not None:
             self._came_back_in_tick()
@@ -331,7 +364,10 @@ class TrafficManagerLink:
                 self._sockets.pop(port)[1].close()
             return False
 
-    def _world_loaded(self) -> None:
+    def _world_loaded(self, deadline: float) -> None:
+        if not self._has_episode and not self._closed and self._loop.time() < deadline:
+            self._loop.call_later(LOAD_S, self._world_loaded, deadline)
+            return
         self._loading -= 1
         if self._loading or self._closed:
             return

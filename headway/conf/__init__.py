@@ -1,0 +1,1 @@
+"""Hydra configuration: it only names and combines; defaults stand beside the parts."""

@@ -1,0 +1,1 @@
+"""Facts about vehicles and recordings of real CARLA servers, with sources and licences."""

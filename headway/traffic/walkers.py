@@ -20,6 +20,7 @@ YIELD_BRAKE = 1.5  # [m/s^2] that a walker who has waited expects of a driver
 YIELD_GAP = 6.0  # [m] at least
 KEEP_RIGHT = 0.35  # [m] beside a crossing's middle
 LOOK = 0.9  # [m] ahead of a walker that has to be free
+PASS_ANGLE = 1.1  # [rad] to the right, past walkers that are met
 ARRIVED = 0.6  # [m]
 
 
@@ -39,8 +40,8 @@ def step_crowd(net: WalkNet, road: RoadArrays, fleet: Fleet, crowd: Crowd, dt: f
             _wait(net, road, fleet, crowd, w, dt)
         else:
             _walk(net, crowd, w)
-        if crowd[w].out_speed > 0.0 and _walker_ahead(crowd, w):
-            crowd[w].out_speed *= 0.25
+        if crowd[w].out_speed > 0.0:
+            _make_way(crowd, w)
 
 
 @njit(cache=True)
@@ -222,17 +223,26 @@ def _vehicle_ahead(fleet: Fleet, crowd: Crowd, w: int) -> int:
 
 
 @njit(cache=True)
-def _walker_ahead(crowd: Crowd, w: int) -> bool:
+def _make_way(crowd: Crowd, w: int) -> None:
+    """Pass whom walker `w` meets on the right, slow down behind whom it follows."""
+    walker = crowd[w]
     for v in range(len(crowd)):
         if v == w or not crowd[v].active:
             continue
-        dx, dy = crowd[v].x - crowd[w].x, crowd[v].y - crowd[w].y
-        if dx * dx + dy * dy > 1.0:
+        dx, dy = crowd[v].x - walker.x, crowd[v].y - walker.y
+        if dx * dx + dy * dy > 1.2:
             continue
-        ahead = dx * crowd[w].dir_x + dy * crowd[w].dir_y
-        aside = abs(-dx * crowd[w].dir_y + dy * crowd[w].dir_x)
-        same = crowd[v].vx * crowd[w].dir_x + crowd[v].vy * crowd[w].dir_y
-        # Of two that meet, the lower row passes; behind a slower one one slows.
-        if ahead > 0.0 and aside < crowd[v].radius + crowd[w].radius and (same > 0.0 or v < w):
-            return True
-    return False
+        ahead = dx * walker.dir_x + dy * walker.dir_y
+        aside = abs(-dx * walker.dir_y + dy * walker.dir_x)
+        if ahead < 0.0 or aside > crowd[v].radius + walker.radius + 0.1:
+            continue
+        along = crowd[v].vx * walker.dir_x + crowd[v].vy * walker.dir_y
+        if along > 0.2:
+            walker.out_speed = min(walker.out_speed, 0.8 * along)
+            continue
+        cos, sin = math.cos(PASS_ANGLE), math.sin(PASS_ANGLE)
+        dir_x = walker.dir_x * cos + walker.dir_y * sin
+        walker.dir_y = -walker.dir_x * sin + walker.dir_y * cos
+        walker.dir_x = dir_x
+        walker.out_speed *= 0.7
+        return

@@ -231,7 +231,7 @@ def toward(value: float, target: float, step: float) -> float:
 
 
 @njit(cache=True, error_model="numpy")
-def step_lateral(  # noqa: PLR0917  kernels take many arrays
+def step_lateral(
     state: Array, param: Array, force_x: float, grade_y: float, follow: float, dt: float
 ) -> None:
     """Advance side velocity and yaw rate by `dt`; `force_x` [N] uses up part of the friction.
@@ -319,7 +319,7 @@ def lag(dt: float, time_constant: float) -> float:
 
 
 @njit(cache=True, error_model="numpy")
-def substep(  # noqa: PLR0917  kernels take many arrays
+def substep(
     state: Array,
     control: Array,
     param: Array,
@@ -352,7 +352,7 @@ def all_lags(param: Array, dt: float) -> tuple[float, float, float]:
 
 
 @njit(cache=True, error_model="numpy")
-def step_vehicles(  # noqa: PLR0917  kernels take many arrays
+def step_vehicles(
     state: Array,
     control: Array,
     params: Array,

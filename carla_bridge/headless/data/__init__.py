@@ -1,0 +1,1 @@
+"""Facts about CARLA's blueprints, with their sources and licences."""

@@ -61,13 +61,19 @@ def apply_batch(server: Server, call: Call, commands: list[object], do_tick: boo
     INTEGER,
     optional=2,
     answer=Answer.VOID,
+    deferred=True,
     note="a town that is missing or broken answers an error and the old world stays",
 )
 def load_new_episode(
-    server: Server, name: str, reset_settings: bool = True, layers: int = 0
+    server: Server, call: Call, name: str, reset_settings: bool = True, layers: int = 0
 ) -> None:
     """Change the world, soon after this was answered."""
-    server.change_world(server.prepare_world(name), reset_settings)
+    world = server.prepare_world(name)
+    link = call.connection.link
+    if link is None:
+        server.change_world(call, world, reset_settings)
+    else:
+        link.when_parked(lambda: server.change_world(call, world, reset_settings))
 
 
 @rpc("copy_opendrive_to_file", TEXT, ITEMS, optional=1, answer=Answer.VOID)
