@@ -94,9 +94,12 @@ class PlanTracker:
             return Command(0.0, config.hold_brake, steer_norm)
         look = config.tick + config.drive_lag
         launch = look + self._launch + config.launch_look
+        accels = plan.states[:, StateIndex.ACCEL]
+        accel = float(np.interp(look, t, accels))
         if abs(ego.speed) < 0.5 and np.interp(launch, t, plan.states[:, StateIndex.SPEED]) > 0.8:
-            look = launch  # nothing moves before the launch delay is over, so ask for it now
-        accel = float(np.interp(look, t, plan.states[:, StateIndex.ACCEL]))
+            # Nothing moves before the launch delay is over, so ask for it now. A short hop, which
+            # brakes again by then, is begun as it begins, else the car would never leave.
+            look, accel = launch, max(accel, float(np.interp(launch, t, accels)))
         self._push(self._wanted_accel, accel, look)
         # The front axle's angle drags on the car: the inverse map is for straight driving.
         wanted = np.array([accel + self._accel_bias])

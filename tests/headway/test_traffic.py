@@ -370,3 +370,22 @@ def test_nothing_appears_in_egos_sight(angle, dist, seen):
     yaw = 0.7
     x, y = 10.0 + dist * math.cos(yaw + angle), -5.0 + dist * math.sin(yaw + angle)
     assert in_sight(10.0, -5.0, yaw, x, y) == seen
+
+
+def test_walkers_that_meet_pass_each_other():
+    """Two on one line towards each other: both arrive, and they never stand in each other."""
+    bench = Bench(lay(LONG_ROAD, {}), vehicles=0, walkers=2)
+    c = bench.crowd
+    for w, x, direction in ((0, 100.0, 1), (1, 112.0, -1)):
+        c.active[w] = c.driven[w] = True
+        c.way[w], c.s[w], c.direction[w], c.side[w] = 0, x, direction, 0.0
+        c.x[w], c.y[w] = x, -2.95
+    closest = {"d": 99.0}
+
+    def watch():
+        closest["d"] = min(closest["d"], math.hypot(c.x[0] - c.x[1], c.y[0] - c.y[1]))
+
+    bench.run(15.0, watch)
+    assert c.x[0] > 112.0
+    assert c.x[1] < 100.0
+    assert closest["d"] > 0.3
