@@ -241,7 +241,9 @@ def waiting_place(itinerary: Itinerary, c: int, ego: EgoOnRoute, rules: Rules) -
 def exit_bounds(itinerary: Itinerary, ego: EgoOnRoute, others: Others, rules: Rules) -> BoundList:
     """Stay out of a junction as long as there is no room behind it."""
     bounds = BoundList()
-    slow = [a for a in others.ahead if others.agents.speed[a] < rules.queue_speed]
+    walks = others.agents.kind == AgentKind.WALKER  # who crosses will be gone, who stands will not
+    slow_speed = np.where(walks, 0.3, rules.queue_speed)
+    slow = [a for a in others.ahead if others.agents.speed[a] < slow_speed[a]]
     if not slow:
         return bounds
     first = int(np.searchsorted(itinerary.junction_s[:, 0], ego.front + 0.2))

@@ -12,6 +12,7 @@ from numba import njit
 from headway.road.lane_graph import LaneGraph, StopKind
 from headway.road.route import Route
 from headway.types import Array
+from planner.right_of_way import STOP_SIGN
 
 APPROACH = 90.0  # [m] before a conflict within which others are looked for
 SMOOTH = 2  # samples to each side over which the route's curvature is taken
@@ -44,7 +45,7 @@ class Itinerary:
         conflict_other_s: (C, 2) [m] along the other lane, from, to.
         conflict_junction: (C,) int32.
         conflict_yields: (C,) bool, whether we give way.
-        conflict_signal: (C,) int32 light that holds the others, -1 for none.
+        conflict_signal: (C,) int32 light that holds the others, `STOP_SIGN`, or -1 for none.
         conflict_line: (C,) [m] where they wait for it, on the other lane (negative before it).
         conflict_merges: (C,) bool, whether the other lane goes on where the route does.
         approach_start: (L+1,) int32 CSR by lane of the LaneGraph.
@@ -94,7 +95,7 @@ def make_itinerary(
     junction_s, junction_stop = _junctions(graph, route, stops[0])
     conflicts = _conflicts(graph, route, junction_s)
     approach = _approaches(graph, conflicts["lane"], conflicts["shared"])
-    signal, line = _lights_of(graph, conflicts["lane"])
+    signal, line = _holds_of(graph, conflicts["lane"])
     return Itinerary(
         xy=np.ascontiguousarray(route.xyz[:, :2]),
         s=np.asarray(route.s, dtype=np.float64),
@@ -253,13 +254,19 @@ def _approaches(graph: LaneGraph, lanes: Array, shared: Array) -> tuple[Array, A
     )
 
 
-def _lights_of(graph: LaneGraph, lanes: Array) -> tuple[Array, Array]:
-    """The light that holds those who want to enter each of `lanes`, and where they wait."""
-    signal, line = np.full(len(lanes), -1, np.int32), np.zeros(len(lanes))
+def _holds_of(graph: LaneGraph, lanes: Array) -> tuple[Array, Array]:
+    """What holds those who want to enter each of `lanes`, and where they wait.
+
+    Returns:
+        The light's index, `STOP_SIGN`, or -1 for nothing; the line's place on the lane (negative).
+    """
+    hold, line = np.full(len(lanes), -1, np.int32), np.zeros(len(lanes))
+    held = np.flatnonzero(graph.stop_kind != StopKind.YIELD)
     for c, lane in enumerate(lanes.tolist()):
         before = graph.predecessors(lane).tolist()
-        for q in np.flatnonzero(graph.stop_kind == StopKind.LIGHT):
+        for q in held:
             if graph.stop_junction_lane[q] in (-1, lane) and int(graph.stop_lane[q]) in before:
-                signal[c] = graph.stop_signal[q]
+                light = graph.stop_kind[q] == StopKind.LIGHT
+                hold[c] = graph.stop_signal[q] if light else STOP_SIGN
                 line[c] = graph.stop_s[q] - graph.length[graph.stop_lane[q]]
-    return signal, line
+    return hold, line

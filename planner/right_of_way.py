@@ -11,6 +11,7 @@ from headway.types import Array, SignalState
 
 FAR = 1e9
 RED, YELLOW = int(SignalState.RED), int(SignalState.YELLOW)
+STOP_SIGN = -2  # in place of a light: a stop sign holds them
 PULL_AWAY = 1.5  # [m/s^2] with which somebody who waits nearby is assumed to start
 PULL_AWAY_RANGE = 15.0  # [m] to the conflict within which they are
 HARD_BRAKE = 4.5  # [m/s^2] somebody who would need more will not stop for us
@@ -24,6 +25,16 @@ def arrival(dist: float, speed: float, may_start: bool) -> float:
     if may_start and speed < 3.0 and dist < PULL_AWAY_RANGE:
         return (math.sqrt(speed * speed + 2.0 * PULL_AWAY * dist) - speed) / PULL_AWAY
     return dist / speed if speed > 0.3 else FAR
+
+
+@njit(cache=True)
+def _waits(hold: int, gap: float, speed: float, signal_state: Array, may_start: bool) -> bool:
+    """Whether a light or a stop sign keeps somebody `gap` [m] before its line out of our way."""
+    stops = speed * speed / (2.0 * max(gap, 0.5)) < HARD_BRAKE
+    if hold >= 0:
+        return gap > -1.0 and stops and signal_state[hold] in (RED, YELLOW)
+    # At a sign they have to make their own full stop first: who already waits there is before them.
+    return hold == STOP_SIGN and gap > -0.5 and stops and (speed > 0.5 or not may_start)
 
 
 @njit(cache=True)
@@ -84,12 +95,8 @@ def conflict_times(
             front = agent_s[a] - approach_offset[e] + half_length[a]
             speed = agent_speed[a]
             inside = front > 0.5
-            held = signal[c] >= 0 and front < line[c] + 1.0
-            if held:
-                state = signal_state[signal[c]]
-                stops = speed * speed / (2.0 * max(line[c] - front, 0.5)) < HARD_BRAKE
-                if state in (RED, YELLOW) and stops:
-                    continue
+            if _waits(signal[c], line[c] - front, speed, signal_state, may_start):
+                continue
             enter = other_s[c, 0] - front
             leave = other_s[c, 1] + 2.0 * half_length[a] - front
             if leave < 0.0:
