@@ -42,11 +42,11 @@ drive: setup ## drive a route through traffic (ARGS="town=grid seed=1 planner=id
 
 .PHONY: test
 test: setup ## the tests, about five minutes
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 .PHONY: test-all
 test-all: setup ## the tests and those marked slow
-	$(BIN)/python -m pytest -m "slow or not slow"
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "slow or not slow"
 
 .PHONY: lint
 lint: $(READY) ## ruff, pyright, import-linter

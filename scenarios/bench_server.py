@@ -62,7 +62,7 @@ CASES = (
 )
 
 
-def run_client(port: int, case: Case) -> dict[str, float]:
+def run_client(port: int, case: Case) -> dict[str, Any]:
     """Measure one case against the server on `port`; runs in a process of its own."""
     client = carla.Client("127.0.0.1", port)
     client.set_timeout(30.0)
@@ -78,6 +78,7 @@ def run_client(port: int, case: Case) -> dict[str, float]:
     if case.mode == "traffic_manager":
         manager = client.get_trafficmanager(port + TM_PORT_OFFSET)
         manager.set_synchronous_mode(True)
+        manager.set_random_device_seed(1)
         future: Any = carla.command.FutureActor  # the wheel's stub has it as a class
         autopilot = carla.command.SetAutopilot(future, True, port + TM_PORT_OFFSET)
         spawn = [command.then(autopilot) for command in spawn]
@@ -104,11 +105,13 @@ def run_client(port: int, case: Case) -> dict[str, float]:
         step(k)
         times[k] = time.perf_counter() - begin
     cpu = time.process_time() - cpu
+    places = [(p.x, p.y) for p in (a.get_location() for a in world.get_actors(ids))]
     client.apply_batch_sync([carla.command.DestroyActor(i) for i in ids], True)
     return {
         "ticks_per_s": case.num_ticks / float(times.sum()),
         "p99_ms": 1e3 * float(np.percentile(times, 99)),
         "client_cpu_us": 1e6 * cpu / case.num_ticks,
+        "places": places,
     }
 
 
@@ -162,7 +165,7 @@ def cpu_seconds(process: subprocess.Popen[bytes]) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def measure(command: list[str], port: int, case: Case) -> dict[str, float]:
+def measure(command: list[str], port: int, case: Case) -> dict[str, Any]:
     """Run `case` in a fresh client against a fresh server."""
     with server(command, port) as process:
         before = cpu_seconds(process)
@@ -204,7 +207,17 @@ def load_seconds(town: str) -> float | None:
         return time.perf_counter() - begin
 
 
-def median(rows: list[dict[str, float]], key: str) -> float:
+def repeatability() -> float:
+    """Return how far apart [m] the same cars of two equal traffic-manager runs end at most."""
+    case = Case("repeat", "traffic_manager", 20, 800 - WARM_UP_TICKS)
+    places = []
+    for _ in range(2):
+        port = free_port()
+        places.append(np.array(measure(our_command(port), port, case)["places"]))
+    return float(np.hypot(*(places[0] - places[1]).T).max())
+
+
+def median(rows: list[dict[str, Any]], key: str) -> float:
     """Return the median of `key` over the rounds."""
     return statistics.median(row[key] for row in rows)
 
@@ -232,8 +245,8 @@ def main() -> None:
                    "client CPU us", "server CPU us", "client's ceiling ticks/s"):  # fmt: skip
         table.add_column(column, justify="left" if column == "what" else "right")
     for case in track(CASES, description="bench", console=console):
-        ours: list[dict[str, float]] = []
-        theirs: list[dict[str, float]] = []
+        ours: list[dict[str, Any]] = []
+        theirs: list[dict[str, Any]] = []
         for _ in range(options.rounds):
             port = free_port()
             ours.append(measure(our_command(port), port, case))
@@ -249,6 +262,9 @@ def main() -> None:
             f"{cpu:.0f}", f"{median(ours, 'server_cpu_us'):.0f}", f"{1e6 / cpu:,.0f}",
         )  # fmt: skip
     console.print(table)
+    console.print(
+        f"traffic manager, same seed, 40 s, fresh processes: {repeatability():.4f} m apart"
+    )
     starts = [start_seconds() for _ in range(options.rounds)]
     console.print(f"start to first get_world(), grid: {statistics.median(starts):.2f} s")
     load = load_seconds("Town04")
