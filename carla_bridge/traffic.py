@@ -28,6 +28,8 @@ STEER_STEP = 0.004  # a smaller change of steer is not sent
 PEDAL_STEP = 0.02  # the same for throttle and brake
 DIRECTION_STEP = 0.02  # the same for a walker's direction
 SPEED_STEP = 0.05  # [m/s] the same for its speed
+LONGEST = 7.5  # [m] longer vehicles cut across the lanes beside theirs when they turn: none appear
+LEAST_WIDTH = 0.35  # [m] half of it: CARLA gives some two-wheelers a box without any
 TRUCKS = ("firetruck", "ambulance", "carlacola", "european_hgv", "fusorosa", "sprinter", "t2")
 BICYCLES = ("bh.crossbike", "gazelle.omafiets", "diamondback.century")
 SHARES = {"car": 1.0, "truck": 0.15, "motorcycle": 0.5, "bicycle": 0.35}  # weight of one model
@@ -105,7 +107,10 @@ class TrafficAdapter:
     def _spawn_commands(self) -> tuple[list[tuple[int, Any]], list[tuple[int, Any]]]:
         model = self._model
         library = self._session.world.get_blueprint_library()
-        cars = sorted(library.filter("vehicle.*"), key=lambda b: b.id)
+        cars = sorted(
+            (b for b in library.filter("vehicle.*") if 2.0 * _half_length(b.id) <= LONGEST),
+            key=lambda b: b.id,
+        )
         shares = np.array([SHARES[_sort(b.id)] for b in cars])
         people = sorted(library.filter("walker.pedestrian.*"), key=lambda b: b.id)
         vehicles, walkers = [], []
@@ -126,7 +131,8 @@ class TrafficAdapter:
 
     def _set_vehicle(self, row: int, blueprint: carla.ActorBlueprint) -> None:
         info, fleet = vehicle_info(blueprint.id), self._model.fleet
-        fleet.half_length[row], fleet.half_width[row] = info.extent[0], info.extent[1]
+        fleet.half_length[row] = info.extent[0]
+        fleet.half_width[row] = max(info.extent[1], LEAST_WIDTH)
         fleet.wheelbase[row] = info.wheelbase
         sort = _sort(blueprint.id)
         if sort == "bicycle":
@@ -150,7 +156,8 @@ class TrafficAdapter:
             if (actor := found.get(int(actor_id))) is not None:
                 body = self._vehicle_body[k] = Body.of(actor)
                 row = model.vehicles.start + k
-                model.fleet.half_length[row], model.fleet.half_width[row] = body.extent
+                model.fleet.half_length[row] = body.extent[0]
+                model.fleet.half_width[row] = max(body.extent[1], LEAST_WIDTH)
         for k, actor_id in enumerate(self._walker_id):
             if (actor := found.get(int(actor_id))) is not None:
                 body = self._walker_body[k] = Body.of(actor)
@@ -257,6 +264,10 @@ def _sort(type_id: str) -> str:
     return "truck" if any(name in type_id for name in TRUCKS) else "car"
 
 
+def _half_length(type_id: str) -> float:
+    return float(vehicle_info(type_id).extent[0])
+
+
 def _transform(spot: Placement, lift: float, body: Body | None = None) -> carla.Transform:
     """CARLA's transform of an actor whose box stands at `spot`, `lift` [m] above the ground."""
     forward, left = body.offset if body is not None else (0.0, 0.0)
@@ -283,7 +294,8 @@ def _write_vehicles(fleet: Any, rows: Array, actors: ActorSnapshot, at: Array) -
     fleet.z[rows] = actors.z[at]
     cos, sin = np.cos(pose[:, 2]), np.sin(pose[:, 2])
     fleet.speed[rows] = velocity[:, 0] * cos + velocity[:, 1] * sin
-    fleet.half_length[rows], fleet.half_width[rows] = actors.extent[at].T
+    fleet.half_length[rows] = actors.extent[at, 0]
+    fleet.half_width[rows] = np.maximum(actors.extent[at, 1], LEAST_WIDTH)
 
 
 def _write_walkers(crowd: Any, rows: Array, actors: ActorSnapshot, at: Array) -> None:

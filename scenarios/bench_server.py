@@ -1,8 +1,8 @@
 """`make bench-server`: ticks per second of our server through the real client, beside a peer.
 
 The peer is any other server that speaks CARLA's protocol and takes its port as first argument
-(`--peer PATH`; by default the wire prototype, where a checkout of it lies beside this one). Each
-case runs in a fresh client process, ours and the peer's by turns, so that both meet the same
+(`--peer PATH`; by default the wire prototype, where a checkout of it lies beside this one). Ours
+runs in the peer's world, for what the client itself has to do depends on the roads. Each case runs in a fresh client process, ours and the peer's by turns, so that both meet the same
 machine; medians over the rounds are printed, with p99 of a tick and the share of the tick that the
 client process itself spends on the CPU, which no server can give back.
 """
@@ -22,6 +22,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import carla
@@ -62,16 +63,18 @@ CASES = (
 )
 
 
-def run_client(port: int, case: Case) -> dict[str, Any]:
-    """Measure one case against the server on `port`; runs in a process of its own."""
+def run_client(port: int, case: Case, xodr: str) -> dict[str, Any]:
+    """Measure one case against the server on `port`, in the world `xodr` unless that is empty."""
     client = carla.Client("127.0.0.1", port)
     client.set_timeout(30.0)
-    world = client.get_world()
+    world = client.generate_opendrive_world(xodr) if xodr else client.get_world()
     settings = world.get_settings()
     settings.synchronous_mode = True
     settings.fixed_delta_seconds = 0.05
     world.apply_settings(settings)
-    points = world.get_map().get_spawn_points()
+    points = [w.transform for w in world.get_map().generate_waypoints(20.0) if not w.is_junction]
+    for point in points:
+        point.location.z += 0.3
     random.Random(1).shuffle(points)
     blueprint = world.get_blueprint_library().find("vehicle.tesla.model3")
     spawn = [carla.command.SpawnActor(blueprint, point) for point in points[: case.num_cars]]
@@ -159,17 +162,28 @@ def peer_command(path: Path, port: int) -> list[str]:
     return [sys.executable, str(path), str(port), "--mode", "drive"]
 
 
+def world_of(peer: Path, file: Path) -> Path:
+    """Write the OpenDRIVE of the peer's world to `file`."""
+    port = free_port()
+    with server(peer_command(peer, port), port):
+        client = carla.Client("127.0.0.1", port)
+        client.set_timeout(30.0)
+        file.write_text(client.get_world().get_map().to_opendrive())
+    return file
+
+
 def cpu_seconds(process: subprocess.Popen[bytes]) -> float:
     """Return the CPU time that `process` has used [s]."""
     fields = Path(f"/proc/{process.pid}/stat").read_text().rsplit(")", 1)[1].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def measure(command: list[str], port: int, case: Case) -> dict[str, Any]:
-    """Run `case` in a fresh client against a fresh server."""
+def measure(command: list[str], port: int, case: Case, xodr: Path | None = None) -> dict[str, Any]:
+    """Run `case` in a fresh client against a fresh server, in the world of file `xodr`."""
     with server(command, port) as process:
         before = cpu_seconds(process)
         arguments = [sys.executable, "-m", "scenarios.bench_server", "--client", str(port)]
+        arguments += ["--xodr", str(xodr)] if xodr else []
         out = subprocess.run(
             [*arguments, "--case", json.dumps(asdict(case))],
             check=False, capture_output=True, text=True, timeout=300,
@@ -222,6 +236,37 @@ def median(rows: list[dict[str, Any]], key: str) -> float:
     return statistics.median(row[key] for row in rows)
 
 
+def compare(peer: Path | None, rounds: int, folder: Path, console: Console) -> Table:
+    """Run every case on ours and on the peer by turns and return the table."""
+    xodr = None
+    if peer is None:
+        console.print("no peer (--peer PATH): ours alone, in grid")
+    else:
+        xodr = world_of(peer, folder / "world.xodr")
+    table = Table(title=f"median of {rounds} rounds; client and server share the machine")
+    for column in ("what", "ours ticks/s", "peer ticks/s", "ratio", "p99 ms (peer)",
+                   "client CPU us", "server CPU us", "client alone ticks/s"):  # fmt: skip
+        table.add_column(column, justify="left" if column == "what" else "right", no_wrap=True)
+    for case in track(CASES, description="bench", console=console):
+        ours: list[dict[str, Any]] = []
+        theirs: list[dict[str, Any]] = []
+        for _ in range(rounds):
+            port = free_port()
+            ours.append(measure(our_command(port), port, case, xodr))
+            if peer is not None:
+                port = free_port()
+                theirs.append(measure(peer_command(peer, port), port, case))
+        speed, cpu = median(ours, "ticks_per_s"), median(ours, "client_cpu_us")
+        other = median(theirs, "ticks_per_s") if theirs else float("nan")
+        late = f" ({median(theirs, 'p99_ms'):.2f})" if theirs else ""
+        table.add_row(
+            case.name, f"{speed:,.0f}", f"{other:,.0f}", f"{speed / other:.2f}",
+            f"{median(ours, 'p99_ms'):.2f}{late}", f"{cpu:.0f}",
+            f"{median(ours, 'server_cpu_us'):.0f}", f"{1e6 / cpu:,.0f}",
+        )  # fmt: skip
+    return table
+
+
 def main() -> None:
     """Run the bench and print its table."""
     parser = argparse.ArgumentParser(
@@ -231,46 +276,26 @@ def main() -> None:
     parser.add_argument("--peer", type=Path, default=DEFAULT_PEER, help="server.py to run beside")
     parser.add_argument("--client", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--case", help=argparse.SUPPRESS)
+    parser.add_argument("--xodr", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.client:
-        print(json.dumps(run_client(options.client, Case(**json.loads(options.case)))))
+        xodr = options.xodr.read_text() if options.xodr else ""
+        print(json.dumps(run_client(options.client, Case(**json.loads(options.case)), xodr)))
         return
 
     peer = options.peer if options.peer.is_file() else None
-    console = Console(width=120)
-    if peer is None:
-        console.print(f"no peer at {options.peer}: ours alone")
-    table = Table(title=f"median of {options.rounds} rounds; two processes share the machine")
-    for column in ("what", "ours ticks/s", "peer ticks/s", "ratio", "p99 ms (peer)",
-                   "client CPU us", "server CPU us", "client's ceiling ticks/s"):  # fmt: skip
-        table.add_column(column, justify="left" if column == "what" else "right")
-    for case in track(CASES, description="bench", console=console):
-        ours: list[dict[str, Any]] = []
-        theirs: list[dict[str, Any]] = []
-        for _ in range(options.rounds):
-            port = free_port()
-            ours.append(measure(our_command(port), port, case))
-            if peer is not None:
-                port = free_port()
-                theirs.append(measure(peer_command(peer, port), port, case))
-        speed, cpu = median(ours, "ticks_per_s"), median(ours, "client_cpu_us")
-        other = median(theirs, "ticks_per_s") if theirs else float("nan")
-        table.add_row(
-            case.name, f"{speed:,.0f}", f"{other:,.0f}", f"{speed / other:.2f}",
-            f"{median(ours, 'p99_ms'):.2f}"
-            + (f" ({median(theirs, 'p99_ms'):.2f})" if theirs else ""),
-            f"{cpu:.0f}", f"{median(ours, 'server_cpu_us'):.0f}", f"{1e6 / cpu:,.0f}",
-        )  # fmt: skip
-    console.print(table)
+    console = Console(width=140)
+    with TemporaryDirectory() as folder:
+        console.print(compare(peer, options.rounds, Path(folder), console))
+    apart = ", ".join(f"{1e3 * repeatability():.1f}" for _ in range(options.rounds))
     console.print(
-        f"traffic manager, same seed, 40 s, fresh processes: {repeatability():.4f} m apart"
+        f"traffic manager, same seed, 40 s, two fresh processes: {apart} mm apart at most"
     )
-    starts = [start_seconds() for _ in range(options.rounds)]
-    console.print(f"start to first get_world(), grid: {statistics.median(starts):.2f} s")
+    starts = statistics.median(start_seconds() for _ in range(options.rounds))
+    console.print(f"start to first get_world(), grid: {starts:.2f} s")
     load = load_seconds("Town04")
-    console.print(
-        "load_world(Town04): " + ("that town is not installed" if load is None else f"{load:.2f} s")
-    )
+    words = "that town is not installed" if load is None else f"{load:.2f} s"
+    console.print(f"load_world(Town04): {words}")
 
 
 if __name__ == "__main__":

@@ -74,5 +74,7 @@ class PedalMap:
         throttle, brake = inverse_accel(self._params[rows], np.maximum(speed, 0.0), wanted)
         hold = stands & ~starts
         throttle[hold], brake[hold] = 0.0, HOLD_BRAKE
+        back = speed < -STANDS  # pushed back, or rolling back on a slope
+        throttle[back], brake[back] = 0.0, 1.0
         steer = inverse_steer(self._params[rows], np.abs(speed), fleet["wheel_angle"][rows])
         return np.stack([throttle, steer, brake], axis=1)

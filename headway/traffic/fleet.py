@@ -16,7 +16,7 @@ from headway.traffic.following import (
     stopping_accel,
     walker_accel,
 )
-from headway.traffic.junctions import hold_entry, hold_lines, next_entry
+from headway.traffic.junctions import hold_entry, hold_lines, next_entry, watch_line
 from headway.traffic.lane_change import consider_change
 from headway.traffic.paths import SHIFT_RATE, list_plans, locate, trace_path
 
@@ -66,6 +66,8 @@ def step_fleet(
         if fleet[i].active and fleet[i].plan_size > 0:
             find_lead(fleet, i)
             hold_lines(road, fleet, signal_state, i, now)
+            if not fleet[i].driven:
+                watch_line(road, fleet, i, now, dt)
     for i in range(n):
         if fleet[i].active and fleet[i].driven and fleet[i].plan_size > 0:
             _decide(road, fleet, crowd, scratch, i, now, dt)

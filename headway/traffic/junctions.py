@@ -23,7 +23,9 @@ MARGIN = 1.2  # [s] between leaving a conflict and the other's arrival
 AHEAD = 60.0  # [m] within which a junction is decided about
 MERGE_BRAKE = 1.5  # [m/s^2] that merging may cost whom one merges before
 HASTE_TIME = 15.0  # [s] after its patience a driver is in full haste
-COURTESY = 5.0  # [s] after its patience others let it go
+COURTESY = 7.0  # [s] after so long first at its line others let a driver go
+COURTESY_LASTS = 5.0  # [s] that they stand for it
+AT_LINE = 5.0  # [m] who stands nearer to its line is first at it
 COURTESY_BRAKE = 2.5  # [m/s^2] that it may cost them
 SEEN_BRAKE = 3.5  # [m/s^2] that others can brake with when somebody has set off
 EXIT_SPEED = 2.5  # [m/s] a slower lead behind the junction blocks the exit
@@ -145,6 +147,26 @@ def hold_entry(
 
 
 @njit(cache=True)
+def watch_line(road: RoadArrays, fleet: Fleet, i: int, now: float, dt: float) -> None:
+    """Note since when `i`, which traffic does not drive, stands first at a junction's line."""
+    if fleet[i].speed > 2.0:
+        fleet[i].arrival, fleet[i].waited = FAR, 0.0
+        return
+    entry = next_entry(road, fleet, i)
+    if entry < 0 or fleet[i].hold == Hold.LIGHT or fleet[i].standing == 0.0:
+        return
+    line = fleet[i].plan_at[entry]
+    before = fleet[i].plan[entry - 1]
+    for q in range(road.lane[before].stop_begin, road.lane[before].stop_end):
+        at = fleet[i].plan_at[entry - 1] + road.stop[q].s
+        if at - fleet[i].half_length > -PASSED:
+            line = min(line, at)
+    if line - fleet[i].half_length < AT_LINE and not fleet[i].lead_gap < line - 1.0:
+        fleet[i].arrival = min(fleet[i].arrival, now)
+        fleet[i].waited += dt
+
+
+@njit(cache=True)
 def _exit_of(road: RoadArrays, fleet: Fleet, i: int, entry: int) -> int:
     k = entry
     junction = road.lane[fleet[i].plan[entry]].junction
@@ -252,12 +274,14 @@ def _room_to_merge(
 @njit(cache=True)
 def _courtesy(fleet: Fleet, i: int, j: int, begin: float) -> bool:
     """Whether `i`, which has priority, lets `j` go that has waited for too long at its line."""
-    if fleet[j].waited < fleet[j].patience + COURTESY or fleet[j].standing < 1.0:
+    if fleet[j].waited < COURTESY or fleet[j].standing < 1.0:
         return False
-    if fleet[j].hold != Hold.GIVE_WAY and fleet[j].was_held != Hold.GIVE_WAY:
+    if fleet[j].driven and fleet[j].hold != Hold.GIVE_WAY and fleet[j].was_held != Hold.GIVE_WAY:
         return False
     gap = begin - fleet[i].half_length - LINE_GAP
-    return gap > 1.0 and fleet[i].speed ** 2 < 2.0 * COURTESY_BRAKE * gap and fleet[i].waited < 2.0
+    if gap < 0.3 or fleet[i].speed ** 2 > 2.0 * COURTESY_BRAKE * gap:
+        return False
+    return fleet[i].waited < COURTESY_LASTS
 
 
 @njit(cache=True)
@@ -270,7 +294,9 @@ def _under_way(fleet: Fleet, i: int, k: int, j: int, enter: float) -> bool:
 
 
 @njit(cache=True)
-def _stays(road: RoadArrays, fleet: Fleet, i: int, j: int, begin: float) -> bool:
+def _stays(  # noqa: PLR0911
+    road: RoadArrays, fleet: Fleet, i: int, j: int, begin: float
+) -> bool:
     """Whether `j`, not yet in the junction, will let `i` go first."""
     hold = fleet[j].hold
     held = hold != Hold.NONE and fleet[j].hold_gap < begin + 1.0
@@ -279,7 +305,11 @@ def _stays(road: RoadArrays, fleet: Fleet, i: int, j: int, begin: float) -> bool
     if held and (hold in (Hold.LIGHT, Hold.EXIT_BLOCKED, Hold.DEAD_END)):
         return True
     if not fleet[j].driven:
-        # Ego tells nobody what it intends: standing for long at its line it lets others go.
+        # Ego tells nobody what it intends. First come, first served; who has waited for that
+        # long enough, or sees it stand somewhere else, goes.
+        if fleet[j].arrival < FAR:
+            mine = fleet[i].arrival <= fleet[j].arrival or fleet[i].waited > COURTESY_LASTS
+            return fleet[j].standing > 2.0 and mine
         return (fleet[j].standing > 2.0 and begin < 25.0) or fleet[j].standing > 6.0
     if fleet[j].lead_gap < begin - fleet[j].half_length and fleet[j].lead_speed < 0.5:
         return fleet[j].standing > 1.0  # stuck in a queue

@@ -7,11 +7,13 @@ Transportation Research Record 1999 (2007): change when the follower's new braki
 
 from __future__ import annotations
 
+import math
+
 from numba import njit
 
 from headway.traffic.arrays import FAR, PLAN_LANES, Fleet, RoadArrays, Scratch
 from headway.traffic.following import idm_accel
-from headway.traffic.paths import project
+from headway.traffic.paths import project, same_level
 from headway.traffic.rng import chance
 
 SAFE_BRAKE = 2.0  # [m/s^2] that a change may cost the new follower
@@ -20,6 +22,10 @@ PERIOD = 1.5  # [s] between two considerations, with as much again at random
 CLEAR_OF_JUNCTION = 35.0  # [m] before a junction lanes are kept
 DEAD_END_AHEAD = 150.0  # [m] within which a lane that ends has to be left
 BEHIND = 60.0  # [m] a follower further back does not care
+SIDE_GAP = 0.6  # [m] beside whomever is next to the new lane's middle
+FLANK_GAP = 2.0  # [m] before and behind the body that has to be free there
+FLANK_TIME = 1.0  # [s] of closing in, the same
+GIVE_BACK = 0.9  # [m] from the new lane's middle or more, a change may still be given up
 
 
 @njit(cache=True)
@@ -29,6 +35,8 @@ def consider_change(
     """Put vehicle `i` on a neighbour lane if that is safe and worth it."""
     if abs(fleet[i].shift) < 0.3:
         fleet[i].indicator = 0
+    elif fleet[i].indicator != 0 and _give_up(road, fleet, i):
+        return
     fleet[i].change_timer -= dt
     if fleet[i].change_timer > 0.0:
         return
@@ -48,6 +56,9 @@ def consider_change(
         if not allowed or other < 0 or not road.lane[other].driving:
             continue
         if road.lane[other].length - fleet[i].s < 15.0 and not _goes_on(road, other):
+            continue
+        _, d, _ = project(road, other, fleet[i].x, fleet[i].y, fleet[i].s, 25.0)
+        if _flank_taken(fleet, i, d):
             continue
         gain = _gain(road, fleet, scratch, i, other)
         if ends and gain > -FAR and _goes_on(road, other):
@@ -74,6 +85,58 @@ def _change(road: RoadArrays, fleet: Fleet, i: int, lane: int, side: int) -> Non
     fleet[i].indicator = side
     fleet[i].committed = -1
     fleet[i].change_timer += 4.0
+
+
+@njit(cache=True)
+def _flank_taken(fleet: Fleet, i: int, d: float) -> bool:
+    """Whether any body is, or will soon be, where `i` moves sideways.
+
+    Args:
+        fleet: vehicles.
+        i: who changes.
+        d: [m] of `i` left of the middle that it moves to.
+    """
+    yaw = fleet[i].path_yaw[0]
+    cos, sin = math.cos(yaw), math.sin(yaw)
+    for j in range(len(fleet)):
+        if j == i or not fleet[j].active or not same_level(fleet[i], fleet[j]):
+            continue
+        dx, dy = fleet[j].x - fleet[i].x, fleet[j].y - fleet[i].y
+        along, aside = dx * cos + dy * sin, -dx * sin + dy * cos
+        if abs(along) > 60.0 or abs(aside) > 12.0:
+            continue
+        turn = fleet[j].yaw - yaw
+        c, s = abs(math.cos(turn)), abs(math.sin(turn))
+        reach = c * fleet[j].half_length + s * fleet[j].half_width + fleet[i].half_length
+        room = s * fleet[j].half_length + c * fleet[j].half_width + fleet[i].half_width + SIDE_GAP
+        # Sideways it passes from here to -d; the one that stands straight ahead is its lead.
+        if not min(-d, 0.0) - room < aside < max(-d, 0.0) + room:
+            continue
+        if abs(aside) < 0.5 * room and abs(along) > reach:
+            continue
+        closing = fleet[j].speed * math.cos(turn) - fleet[i].speed
+        closing = closing if along < 0.0 else -closing
+        if abs(along) < reach + FLANK_GAP + FLANK_TIME * max(closing, 0.0):
+            return True
+    return False
+
+
+@njit(cache=True)
+def _give_up(road: RoadArrays, fleet: Fleet, i: int) -> bool:
+    """Go back to the old lane when somebody has come to the flank meanwhile."""
+    side = fleet[i].indicator
+    # Coming from the right of the new middle, one moves to the left, and the other way round.
+    if -fleet[i].shift * side < GIVE_BACK or not _flank_taken(fleet, i, fleet[i].d):
+        return False
+    lane = fleet[i].plan[0]
+    old = road.lane[lane].right if side > 0 else road.lane[lane].left
+    if old < 0 or not road.lane[old].driving:
+        return False
+    _, d, _ = project(road, old, fleet[i].x, fleet[i].y, fleet[i].s, 25.0)
+    if _flank_taken(fleet, i, d):
+        return False
+    _change(road, fleet, i, old, -side)
+    return True
 
 
 @njit(cache=True)

@@ -6,7 +6,7 @@ import math
 
 from numba import njit
 
-from headway.traffic.arrays import FAR, Crowd, Fleet, RoadArrays, Scratch
+from headway.traffic.arrays import FAR, Crowd, Fleet, Hold, RoadArrays, Scratch
 from headway.traffic.paths import point_at, same_level, wrap
 from headway.traffic.rng import uniform
 from headway.traffic.walkways import WalkNet
@@ -17,18 +17,29 @@ SIGHT_SIDE = 70.0  # [m] beside it
 SIGHT_BEHIND = 50.0  # [m] behind it, beyond BEHIND_ANGLE of its heading
 BEHIND_ANGLE = 2.1  # [rad]
 RING = 250.0  # [m] furthest distance at which agents appear
-SPREAD = 400.0  # [m] of way to ego's lanes over which the chance of a place falls by e
-FIRST_SPREAD = 300.0  # [m] of distance, the same at the very start
+SPREAD = 80.0  # [m] of way to ego's lanes over which the chance of a place falls by e
+FIRST_SPREAD = 120.0  # [m] of distance, the same at the very start
 FAST = 16.0  # [m/s] where ego may drive faster than that, traffic has to be placed closer:
 FAST_SPREAD = 60.0  # [m] there instead
 FAST_RING = 115.0  # [m] there nobody further away is kept
+NEAR = 90.0  # [m] around ego within which vehicles are counted
+NEAR_MOST = 10  # vehicles: when so many are near, the others go elsewhere
+AWAY = 150.0  # [m] nearer than that nobody appears then
 CROWDED = 2  # vehicles within CROWD_RADIUS: no more are added, on fast roads twice as many
 CROWD_RADIUS = 35.0  # [m]
+JAMMED = 20.0  # [s] who stands longer out of ego's sight, not at a light, is put elsewhere
+HEADWAY = 2.5  # [s] and
+HEADWAY_GAP = 10.0  # [m] between a vehicle that appears and those ahead and behind on its lane
+WALKERS_MOST = 5  # walkers within WALKER_RADIUS: no more are added
+WALKER_RADIUS = 50.0  # [m]
+WALKERS_NEAR = 8  # within NEAR of ego: the others are put at least WALKERS_AWAY from it
+WALKERS_AWAY = 120.0  # [m]
 FIRST_RING = 300.0  # [m] the same at the very start
 FUTURE_STEP = 10.0  # [m] between the samples of ego's way ahead
-REACH = 500.0  # [m] lanes from which ego's way is further than that do not lead to it
+REACH = 300.0  # [m] lanes from which ego's way is further than that do not lead to it
 STOP_BRAKE = 1.6  # [m/s^2] with which a placed vehicle has to manage
 ATTRACTION = 1.0  # of lanes that lead to ego's way, where others count 1
+REPULSION = 0.9  # taken off instead when enough are near
 
 
 @njit(cache=True)
@@ -60,8 +71,19 @@ def look_ahead(road: RoadArrays, fleet: Fleet, ego: int, future) -> int:
 
 
 @njit(cache=True)
+def count_near(fleet: Fleet, ego: int) -> int:
+    """How many vehicles are near ego."""
+    count = 0
+    for j in range(len(fleet)):
+        if j != ego and fleet[j].active:
+            dx, dy = fleet[j].x - fleet[ego].x, fleet[j].y - fleet[ego].y
+            count += dx * dx + dy * dy < NEAR * NEAR
+    return count
+
+
+@njit(cache=True)
 def weigh_lanes(road: RoadArrays, fleet: Fleet, scratch: Scratch, ego: int, reach) -> None:
-    """Make lanes that lead to ego's way attractive.
+    """Make lanes that lead to ego's way attractive, or repellent while enough are near it.
 
     Args:
         road: the roads.
@@ -71,6 +93,7 @@ def weigh_lanes(road: RoadArrays, fleet: Fleet, scratch: Scratch, ego: int, reac
         reach: (L,) [m] out, from the lane's end to the nearest lane that ego will drive, or that
             runs opposite to one.
     """
+    pull = -REPULSION if count_near(fleet, ego) >= NEAR_MOST else ATTRACTION
     reach[:] = FAR
     for k in range(fleet[ego].plan_size):
         if fleet[ego].plan_at[k] > 160.0:
@@ -96,7 +119,7 @@ def weigh_lanes(road: RoadArrays, fleet: Fleet, scratch: Scratch, ego: int, reac
             break
     for lane in range(len(reach)):
         near = math.exp(-min(reach[lane], REACH) / 60.0)
-        scratch.lane_weight[lane] = 1.0 + ATTRACTION * near
+        scratch.lane_weight[lane] = 1.0 + pull * near
 
 
 @njit(cache=True)
@@ -106,7 +129,7 @@ def is_fast(road: RoadArrays, ego) -> bool:
 
 
 @njit(cache=True)
-def vehicle_is_gone(
+def vehicle_is_gone(  # noqa: PLR0911
     road: RoadArrays, fleet: Fleet, i: int, ego: int, future, num_future: int
 ) -> bool:
     """Whether driven vehicle `i` is out of ego's sight and of no use there any more."""
@@ -114,10 +137,15 @@ def vehicle_is_gone(
     if in_sight(fleet[ego].x, fleet[ego].y, fleet[ego].yaw, x, y):
         return False
     dist = math.hypot(x - fleet[ego].x, y - fleet[ego].y)
-    if dist > RING + 30.0 or (fleet[i].standing > 45.0 and fleet[i].hold != 1):
+    if dist > RING + 30.0 or (fleet[i].standing > JAMMED and fleet[i].hold != Hold.LIGHT):
         return True
-    if is_fast(road, fleet[ego]) and dist > FAST_RING:
+    fast = is_fast(road, fleet[ego])
+    if fast and dist > FAST_RING:
         return True
+    near = count_near(fleet, ego)
+    if not fast and near >= NEAR_MOST:
+        # Too many are there: those that nobody sees leave, the others stay where they are.
+        return near > NEAR_MOST + 1 and dist < NEAR + 20.0
     if dist < 60.0:
         return False
     # Going away from all of ego's way ahead.
@@ -130,7 +158,6 @@ def vehicle_is_gone(
         return False
     dx, dy = future[best_f, 0] - x, future[best_f, 1] - y
     heading = math.cos(fleet[i].yaw) * dx + math.sin(fleet[i].yaw) * dy
-    fast = is_fast(road, fleet[ego])
     return heading < 0.2 * nearest and (nearest > (35.0 if fast else 50.0) or dist > 100.0)
 
 
@@ -144,10 +171,21 @@ def walker_is_gone(crowd: Crowd, w: int, fleet: Fleet, ego: int, future, num_fut
     dist = math.hypot(dx, dy)
     if dist > RING + 10.0:
         return True
+    if dist < NEAR + 20.0 and _walkers_near(crowd, fleet, ego) > WALKERS_NEAR:
+        return True
     nearest = FAR
     for f in range(num_future):
         nearest = min(nearest, math.hypot(x - future[f, 0], y - future[f, 1]))
     return nearest > 40.0 and dist > 55.0
+
+
+@njit(cache=True)
+def _walkers_near(crowd: Crowd, fleet: Fleet, ego: int) -> int:
+    count = 0
+    for v in range(len(crowd)):
+        dx, dy = crowd[v].x - fleet[ego].x, crowd[v].y - fleet[ego].y
+        count += crowd[v].active and dx * dx + dy * dy < NEAR * NEAR
+    return count
 
 
 @njit(cache=True)
@@ -178,7 +216,7 @@ def _clear_speed(  # noqa: PLR0911, PLR0912
             if parallel < 0.0 and along < 60.0:
                 return -1.0
         comes = aside < beside and along < 0.0 and parallel > 0.0
-        if comes and -along - bodies < 5.0 + 2.0 * max(fleet[j].speed, 0.0):
+        if comes and -along - bodies < HEADWAY_GAP + HEADWAY * max(fleet[j].speed, 0.0):
             return -1.0
         if aside < beside and abs(along) < bodies + 3.0:
             return -1.0
@@ -188,7 +226,7 @@ def _clear_speed(  # noqa: PLR0911, PLR0912
             along, aside = dx * cos + dy * sin, abs(-dx * sin + dy * cos)
             if -5.0 < along < 25.0 and aside < 2.5:
                 return -1.0
-    if room < 6.0 or crowd_size > most:
+    if room < HEADWAY_GAP + 2.0 or crowd_size > most:
         return -1.0
     if first:
         return 0.0
@@ -202,7 +240,8 @@ def _clear_speed(  # noqa: PLR0911, PLR0912
         bend = abs(road.point[q].curvature)
         if bend > 1e-3:
             square = min(square, 1.5 / bend + 2.0 * STOP_BRAKE * (q - p))
-    return math.sqrt(max(square, 0.0))
+    speed = math.sqrt(max(square, 0.0))
+    return min(speed, max(room - HEADWAY_GAP, 0.0) / HEADWAY)
 
 
 @njit(cache=True)
@@ -249,6 +288,7 @@ def vehicle_spot(
     ex, ey, eyaw = fleet[ego].x, fleet[ego].y, fleet[ego].yaw
     cell = road.grid_cell
     fast = is_fast(road, fleet[ego])
+    full = not fast and count_near(fleet, ego) >= NEAR_MOST
     most = 2 * CROWDED if fast else CROWDED
     spread = FAST_SPREAD if fast else (FIRST_SPREAD if first else SPREAD)
     ring = FIRST_RING if first else (FAST_RING if fast else RING)
@@ -263,7 +303,7 @@ def vehicle_spot(
             for k in range(road.grid_start[c], road.grid_start[c + 1]):
                 p = road.grid_point[k]
                 weight = _spot_weight(
-                    road, reach, fleet[i].half_length, p, ex, ey, eyaw, first, spread
+                    road, reach, fleet[i].half_length, p, ex, ey, eyaw, first, spread, full
                 )
                 if weight <= 0.0 or _too_fast(road, fleet[i], p):
                     continue
@@ -285,14 +325,16 @@ def _too_fast(road: RoadArrays, vehicle, p: int) -> bool:
 @njit(cache=True)
 def _spot_weight(  # noqa: PLR0911
     road: RoadArrays, reach, half_length: float, p: int, ex: float, ey: float, eyaw: float,
-    first: bool, spread: float,
+    first: bool, spread: float, full: bool,
 ) -> float:  # fmt: skip
     lane = road.point[p].lane
     if not road.lane[lane].driving or road.lane[lane].junction >= 0:
         return 0.0
     dx, dy = road.point[p].x - ex, road.point[p].y - ey
     dist = math.hypot(dx, dy)
-    if dist > (FIRST_RING if first else RING) or (reach[lane] >= REACH and not first):
+    if dist > (FIRST_RING if first else RING) or (full and dist < AWAY):
+        return 0.0
+    if reach[lane] >= REACH and not first and not full:
         return 0.0
     left = road.lane[lane].length - road.point[p].s
     stop = _way_to_stop(road, p)
@@ -300,8 +342,10 @@ def _spot_weight(  # noqa: PLR0911
         return 0.0
     if left < half_length + 3.0 or road.point[p].s < half_length:
         return 0.0
-    if first:
+    if first and not full:
         return math.exp(-dist / spread) if dist > 14.0 else 0.0
+    if full:
+        return 1.0
     if in_sight(ex, ey, eyaw, road.point[p].x, road.point[p].y):
         return 0.0
     way = 0.0 if reach[lane] == 0.0 else left + reach[lane]
@@ -332,11 +376,12 @@ def walker_spot(
     """
     ex, ey, eyaw = fleet[ego].x, fleet[ego].y, fleet[ego].yaw
     best, best_way, best_s = -1e300, -1, 0.0
+    least = WALKERS_AWAY if _walkers_near(crowd, fleet, ego) >= WALKERS_NEAR else 8.0
     for way in range(len(net.length)):
         for p in range(net.point_start[way], net.point_start[way + 1], 2):
             dx, dy = net.x[p] - ex, net.y[p] - ey
             dist = math.hypot(dx, dy)
-            if dist > (2.0 * FIRST_RING if first else RING) or dist < 8.0:
+            if dist > (2.0 * FIRST_RING if first else RING) or dist < least:
                 continue
             if not first and in_sight(ex, ey, eyaw, net.x[p], net.y[p]):
                 continue
@@ -354,9 +399,13 @@ def walker_spot(
 
 @njit(cache=True)
 def _walker_room(fleet: Fleet, crowd: Crowd, w: int, x: float, y: float) -> bool:
+    others = 0
     for v in range(len(crowd)):
-        if v != w and crowd[v].active and math.hypot(crowd[v].x - x, crowd[v].y - y) < 2.5:
-            return False
+        if v != w and crowd[v].active:
+            dist = math.hypot(crowd[v].x - x, crowd[v].y - y)
+            others += dist < WALKER_RADIUS
+            if dist < 2.5 or others >= WALKERS_MOST:
+                return False
     for j in range(len(fleet)):
         reach = fleet[j].half_length + 1.5
         if fleet[j].active and math.hypot(fleet[j].x - x, fleet[j].y - y) < reach:

@@ -389,3 +389,25 @@ def test_walkers_that_meet_pass_each_other():
     assert c.x[0] > 112.0
     assert c.x[1] < 100.0
     assert closest["d"] > 0.3
+
+
+def test_right_of_way_is_waived_for_whom_has_stood_at_its_line_for_long():
+    """Ego stands at its line: first others pass, after some seconds they stop for it."""
+    bench = Bench(crossing(1), vehicles=4)
+    bench.put(EGO, -13.0, 0.0, 0.0, 0.0, driven=False)
+    for row, y in enumerate((-30.0, -60.0, -90.0, -130.0), start=1):
+        bench.put(row, 0.0, y, math.pi / 2, 9.0)
+    stood = []
+
+    def watch():
+        f = bench.fleet
+        front = f.y[1:5] + f.half_length[1:5]
+        if np.any((front > -14.0) & (front < -9.5) & (f.speed[1:5] < 0.1)):
+            stood.append(bench.now)
+
+    bench.run(40.0, watch)
+    f = bench.fleet
+    assert stood
+    assert 7.0 < stood[0] < 20.0
+    assert np.count_nonzero(np.diff(stood) < 0.1) * DT > 3.0
+    assert np.all(f.y[1:5] > 15.0)  # ego never went: they do not wait for ever
