@@ -2,9 +2,10 @@
 
 The peer is any other server that speaks CARLA's protocol and takes its port as first argument
 (`--peer PATH`; by default the wire prototype, where a checkout of it lies beside this one). Ours
-runs in the peer's world, for what the client itself has to do depends on the roads. Each case runs in a fresh client process, ours and the peer's by turns, so that both meet the same
-machine; medians over the rounds are printed, with p99 of a tick and the share of the tick that the
-client process itself spends on the CPU, which no server can give back.
+runs in the peer's world, for what the client itself has to do depends on the roads. Each case runs
+in a fresh client process, ours and the peer's by turns, so that both meet the same machine; medians
+over the rounds are printed, with p99 of a tick and the share of the tick that the client process
+itself spends on the CPU, which no server can give back.
 """
 
 from __future__ import annotations

@@ -25,6 +25,7 @@ MERGE_BRAKE = 1.5  # [m/s^2] that merging may cost whom one merges before
 HASTE_TIME = 15.0  # [s] after its patience a driver is in full haste
 COURTESY = 7.0  # [s] after so long first at its line others let a driver go
 COURTESY_LASTS = 5.0  # [s] that they stand for it
+COURTESY_MOST = 12.0  # [s] the same for one that has waited for very long
 AT_LINE = 5.0  # [m] who stands nearer to its line is first at it
 COURTESY_BRAKE = 2.5  # [m/s^2] that it may cost them
 SEEN_BRAKE = 3.5  # [m/s^2] that others can brake with when somebody has set off
@@ -279,9 +280,10 @@ def _courtesy(fleet: Fleet, i: int, j: int, begin: float) -> bool:
     if fleet[j].driven and fleet[j].hold != Hold.GIVE_WAY and fleet[j].was_held != Hold.GIVE_WAY:
         return False
     gap = begin - fleet[i].half_length - LINE_GAP
-    if gap < 0.3 or fleet[i].speed ** 2 > 2.0 * COURTESY_BRAKE * gap:
+    if gap < -0.5 or fleet[i].speed ** 2 > 2.0 * COURTESY_BRAKE * max(gap, 0.1):
         return False
-    return fleet[i].waited < COURTESY_LASTS
+    # Where many have to wait for one another at the same time, it takes longer.
+    return fleet[i].waited < min(COURTESY_LASTS + 0.3 * (fleet[j].waited - COURTESY), COURTESY_MOST)
 
 
 @njit(cache=True)

@@ -138,7 +138,7 @@ class TrafficModel:
         self._weighed = now
         if self.fleet.plan_size[EGO] == 0:
             locate(self.road, self._fleet, self.scratch, EGO, 200.0)
-        weigh_lanes(self.road, self._fleet, self.scratch, EGO, self._reach)
+        weigh_lanes(self.road, self._fleet, self._crowd, self.scratch, EGO, self._reach)
         self._num_future = look_ahead(self.road, self._fleet, EGO, self._future)
 
     def place_vehicle(self, row: int, first: bool = False) -> Placement | None:
@@ -225,7 +225,7 @@ class TrafficModel:
 
     def _vehicle_gone(self, row: int) -> bool:
         return bool(self.fleet.active[row]) and vehicle_is_gone(
-            self.road, self._fleet, row, EGO, self._future, self._num_future
+            self.road, self._fleet, self._crowd, row, EGO, self._future, self._num_future
         )
 
     def _walker_gone(self, row: int) -> bool:

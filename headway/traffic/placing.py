@@ -24,6 +24,7 @@ FAST_SPREAD = 60.0  # [m] there instead
 FAST_RING = 115.0  # [m] there nobody further away is kept
 NEAR = 90.0  # [m] around ego within which vehicles are counted
 NEAR_MOST = 10  # vehicles: when so many are near, the others go elsewhere
+FOR_WALKER = 0.75  # vehicles more for every walker fewer than WALKERS_NEAR
 AWAY = 150.0  # [m] nearer than that nobody appears then
 CROWDED = 2  # vehicles within CROWD_RADIUS: no more are added, on fast roads twice as many
 CROWD_RADIUS = 35.0  # [m]
@@ -71,29 +72,42 @@ def look_ahead(road: RoadArrays, fleet: Fleet, ego: int, future) -> int:
 
 
 @njit(cache=True)
-def count_near(fleet: Fleet, ego: int) -> int:
-    """How many vehicles are near ego."""
+def spare_room(fleet: Fleet, crowd: Crowd, ego: int) -> float:
+    """How many vehicles more there should be near ego, below zero when there are too many."""
     count = 0
     for j in range(len(fleet)):
         if j != ego and fleet[j].active:
             dx, dy = fleet[j].x - fleet[ego].x, fleet[j].y - fleet[ego].y
             count += dx * dx + dy * dy < NEAR * NEAR
+    missing = max(WALKERS_NEAR - _walkers_near(crowd, fleet, ego), 0)
+    return NEAR_MOST + FOR_WALKER * missing - count
+
+
+@njit(cache=True)
+def _walkers_near(crowd: Crowd, fleet: Fleet, ego: int) -> int:
+    count = 0
+    for v in range(len(crowd)):
+        dx, dy = crowd[v].x - fleet[ego].x, crowd[v].y - fleet[ego].y
+        count += crowd[v].active and dx * dx + dy * dy < NEAR * NEAR
     return count
 
 
 @njit(cache=True)
-def weigh_lanes(road: RoadArrays, fleet: Fleet, scratch: Scratch, ego: int, reach) -> None:
+def weigh_lanes(
+    road: RoadArrays, fleet: Fleet, crowd: Crowd, scratch: Scratch, ego: int, reach
+) -> None:
     """Make lanes that lead to ego's way attractive, or repellent while enough are near it.
 
     Args:
         road: the roads.
         fleet: vehicles; the plan of row `ego` is read.
+        crowd: walkers.
         scratch: `lane_weight` is written.
         ego: row of ego.
         reach: (L,) [m] out, from the lane's end to the nearest lane that ego will drive, or that
             runs opposite to one.
     """
-    pull = -REPULSION if count_near(fleet, ego) >= NEAR_MOST else ATTRACTION
+    pull = -REPULSION if spare_room(fleet, crowd, ego) <= 0.0 else ATTRACTION
     reach[:] = FAR
     for k in range(fleet[ego].plan_size):
         if fleet[ego].plan_at[k] > 160.0:
@@ -130,7 +144,7 @@ def is_fast(road: RoadArrays, ego) -> bool:
 
 @njit(cache=True)
 def vehicle_is_gone(  # noqa: PLR0911
-    road: RoadArrays, fleet: Fleet, i: int, ego: int, future, num_future: int
+    road: RoadArrays, fleet: Fleet, crowd: Crowd, i: int, ego: int, future, num_future: int
 ) -> bool:
     """Whether driven vehicle `i` is out of ego's sight and of no use there any more."""
     x, y = fleet[i].x, fleet[i].y
@@ -142,10 +156,10 @@ def vehicle_is_gone(  # noqa: PLR0911
     fast = is_fast(road, fleet[ego])
     if fast and dist > FAST_RING:
         return True
-    near = count_near(fleet, ego)
-    if not fast and near >= NEAR_MOST:
+    spare = spare_room(fleet, crowd, ego)
+    if not fast and spare <= 0.0:
         # Too many are there: those that nobody sees leave, the others stay where they are.
-        return near > NEAR_MOST + 1 and dist < NEAR + 20.0
+        return spare < -1.0 and dist < NEAR + 20.0
     if dist < 60.0:
         return False
     # Going away from all of ego's way ahead.
@@ -177,15 +191,6 @@ def walker_is_gone(crowd: Crowd, w: int, fleet: Fleet, ego: int, future, num_fut
     for f in range(num_future):
         nearest = min(nearest, math.hypot(x - future[f, 0], y - future[f, 1]))
     return nearest > 40.0 and dist > 55.0
-
-
-@njit(cache=True)
-def _walkers_near(crowd: Crowd, fleet: Fleet, ego: int) -> int:
-    count = 0
-    for v in range(len(crowd)):
-        dx, dy = crowd[v].x - fleet[ego].x, crowd[v].y - fleet[ego].y
-        count += crowd[v].active and dx * dx + dy * dy < NEAR * NEAR
-    return count
 
 
 @njit(cache=True)
@@ -288,7 +293,7 @@ def vehicle_spot(
     ex, ey, eyaw = fleet[ego].x, fleet[ego].y, fleet[ego].yaw
     cell = road.grid_cell
     fast = is_fast(road, fleet[ego])
-    full = not fast and count_near(fleet, ego) >= NEAR_MOST
+    full = not fast and spare_room(fleet, crowd, ego) <= 0.0
     most = 2 * CROWDED if fast else CROWDED
     spread = FAST_SPREAD if fast else (FIRST_SPREAD if first else SPREAD)
     ring = FIRST_RING if first else (FAST_RING if fast else RING)
