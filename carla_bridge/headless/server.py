@@ -222,7 +222,9 @@ class Server:
             town = self.world.town
         else:
             town = load_town(name)
-        return World(town, self._seed)
+        # Ids go on from world to world, as CARLA's do: a client that asks for actors while the
+        # world changes keeps what it is told by id, and would take new actors for old ones.
+        return World(town, self._seed, self.world.next_id)
 
     def accept_opendrive(self, xodr: str) -> None:
         """Keep an OpenDRIVE file for a `load_new_episode` that follows.

@@ -44,6 +44,7 @@ class World(Spawning, VehicleCommands, ActorCommands, RayQueries):
     Args:
         town: where.
         seed: of everything random that has no seed of its own.
+        first_id: of its actors.
 
     Attributes:
         town: where.
@@ -59,7 +60,7 @@ class World(Spawning, VehicleCommands, ActorCommands, RayQueries):
         spectator: the wire Actor of the onlooker.
     """
 
-    def __init__(self, town: Town, seed: int = 0) -> None:
+    def __init__(self, town: Town, seed: int = 0, first_id: int = 1) -> None:
         self.town = town
         self.seed = seed
         self.frame = 0
@@ -74,7 +75,7 @@ class World(Spawning, VehicleCommands, ActorCommands, RayQueries):
         self._sensors = Sensors(self.table, town.xodr)
         self._ground: GroundArrays = town.lane_graph.ground_arrays()
         self._library = blueprint_library()
-        self._next_id = 1
+        self._next_id = first_id
         self._next_stream = wire.WORLD_STREAM + 1
         self._tombs: OrderedDict[int, list[Any]] = OrderedDict()
         self._outbox: list[tuple[int, bytes]] = []
@@ -110,6 +111,11 @@ class World(Spawning, VehicleCommands, ActorCommands, RayQueries):
         """That actor as on the wire, or None."""
         found = self.table.get(actor_id)
         return None if found is None else found.wire
+
+    @property
+    def next_id(self) -> int:
+        """The id that the next actor gets."""
+        return self._next_id
 
     def bounding_box(self, actor_id: int) -> list[Any]:
         """Its box in its own frame; answers for destroyed and unknown actors too."""

@@ -24,8 +24,8 @@ AHEAD = 60.0  # [m] within which a junction is decided about
 MERGE_BRAKE = 1.5  # [m/s^2] that merging may cost whom one merges before
 HASTE_TIME = 15.0  # [s] after its patience a driver is in full haste
 COURTESY = 7.0  # [s] after so long first at its line others let a driver go
-COURTESY_LASTS = 5.0  # [s] that they stand for it
-COURTESY_MOST = 12.0  # [s] the same for one that has waited for very long
+COURTESY_LASTS = 6.0  # [s] that they stand for ego,
+COURTESY_DRIVEN = 3.0  # [s] and for one that traffic drives, which sees at once that they do
 AT_LINE = 5.0  # [m] who stands nearer to its line is first at it
 COURTESY_BRAKE = 2.5  # [m/s^2] that it may cost them
 SEEN_BRAKE = 3.5  # [m/s^2] that others can brake with when somebody has set off
@@ -282,8 +282,11 @@ def _courtesy(fleet: Fleet, i: int, j: int, begin: float) -> bool:
     gap = begin - fleet[i].half_length - LINE_GAP
     if gap < -0.5 or fleet[i].speed ** 2 > 2.0 * COURTESY_BRAKE * max(gap, 0.1):
         return False
-    # Where many have to wait for one another at the same time, it takes longer.
-    return fleet[i].waited < min(COURTESY_LASTS + 0.3 * (fleet[j].waited - COURTESY), COURTESY_MOST)
+    if fleet[i].waited < (COURTESY_DRIVEN if fleet[j].driven else COURTESY_LASTS):
+        return True
+    if not fleet[j].driven:
+        fleet[j].waited = 0.0  # it had its chance: those who follow do not wait as well
+    return False
 
 
 @njit(cache=True)

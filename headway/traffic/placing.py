@@ -21,11 +21,12 @@ SPREAD = 80.0  # [m] of way to ego's lanes over which the chance of a place fall
 FIRST_SPREAD = 120.0  # [m] of distance, the same at the very start
 FAST = 16.0  # [m/s] where ego may drive faster than that, traffic has to be placed closer:
 FAST_SPREAD = 60.0  # [m] there instead
-FAST_RING = 115.0  # [m] there nobody further away is kept
+FAST_RING = 115.0  # [m] there nobody further away is kept while there is room
 NEAR = 90.0  # [m] around ego within which vehicles are counted
 NEAR_MOST = 10  # vehicles: when so many are near, the others go elsewhere
 FOR_WALKER = 0.75  # vehicles more for every walker fewer than WALKERS_NEAR
-AWAY = 150.0  # [m] nearer than that nobody appears then
+AWAY = 170.0  # [m] nearer than that nobody appears then
+LEAVING = 140.0  # [m] from nearer than that those leave that nobody sees
 CROWDED = 2  # vehicles within CROWD_RADIUS: no more are added, on fast roads twice as many
 CROWD_RADIUS = 35.0  # [m]
 JAMMED = 20.0  # [s] who stands longer out of ego's sight, not at a light, is put elsewhere
@@ -154,12 +155,12 @@ def vehicle_is_gone(  # noqa: PLR0911
     if dist > RING + 30.0 or (fleet[i].standing > JAMMED and fleet[i].hold != Hold.LIGHT):
         return True
     fast = is_fast(road, fleet[ego])
+    spare = spare_room(fleet, crowd, ego)
+    if spare <= 0.0:
+        # Too many are there: those that nobody sees leave, the others stay where they are.
+        return spare < -1.0 and dist < LEAVING
     if fast and dist > FAST_RING:
         return True
-    spare = spare_room(fleet, crowd, ego)
-    if not fast and spare <= 0.0:
-        # Too many are there: those that nobody sees leave, the others stay where they are.
-        return spare < -1.0 and dist < NEAR + 20.0
     if dist < 60.0:
         return False
     # Going away from all of ego's way ahead.
@@ -293,10 +294,10 @@ def vehicle_spot(
     ex, ey, eyaw = fleet[ego].x, fleet[ego].y, fleet[ego].yaw
     cell = road.grid_cell
     fast = is_fast(road, fleet[ego])
-    full = not fast and spare_room(fleet, crowd, ego) <= 0.0
+    full = spare_room(fleet, crowd, ego) <= 0.0
     most = 2 * CROWDED if fast else CROWDED
     spread = FAST_SPREAD if fast else (FIRST_SPREAD if first else SPREAD)
-    ring = FIRST_RING if first else (FAST_RING if fast else RING)
+    ring = FIRST_RING if first else (FAST_RING if fast and not full else RING)
     x0 = math.floor((ex - ring - road.grid_origin[0]) / cell)
     x1 = math.floor((ex + ring - road.grid_origin[0]) / cell)
     y0 = math.floor((ey - ring - road.grid_origin[1]) / cell)
@@ -350,7 +351,8 @@ def _spot_weight(  # noqa: PLR0911
     if first and not full:
         return math.exp(-dist / spread) if dist > 14.0 else 0.0
     if full:
-        return 1.0
+        away = dx * math.cos(road.point[p].yaw) + dy * math.sin(road.point[p].yaw)
+        return 1.0 if away > 0.0 else 0.2
     if in_sight(ex, ey, eyaw, road.point[p].x, road.point[p].y):
         return 0.0
     way = 0.0 if reach[lane] == 0.0 else left + reach[lane]
