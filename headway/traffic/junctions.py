@@ -26,6 +26,7 @@ HASTE_TIME = 15.0  # [s] after its patience a driver is in full haste
 COURTESY = 7.0  # [s] after so long first at its line others let a driver go
 COURTESY_LASTS = 6.0  # [s] that they stand for ego,
 COURTESY_DRIVEN = 3.0  # [s] and for one that traffic drives, which sees at once that they do
+STUCK = 8.0  # [s] ego stands in a junction: others no longer wait for it to drive on
 AT_LINE = 5.0  # [m] who stands nearer to its line is first at it
 COURTESY_BRAKE = 2.5  # [m/s^2] that it may cost them
 SEEN_BRAKE = 3.5  # [m/s^2] that others can brake with when somebody has set off
@@ -206,7 +207,9 @@ def _gap_free(road: RoadArrays, fleet: Fleet, scratch: Scratch, i: int, entry: i
 
 
 @njit(cache=True)
-def _passes(road: RoadArrays, fleet: Fleet, i: int, k: int, c: int, j: int, kj: int) -> bool:
+def _passes(  # noqa: PLR0911
+    road: RoadArrays, fleet: Fleet, i: int, k: int, c: int, j: int, kj: int
+) -> bool:
     """Whether `i` may go in spite of `j`, which plans to use the conflicting lane."""
     begin = fleet[j].plan_at[kj]
     enter_j = begin + road.conflict[c].other_from - fleet[j].half_length
@@ -215,6 +218,8 @@ def _passes(road: RoadArrays, fleet: Fleet, i: int, k: int, c: int, j: int, kj: 
         return True
     lane_j = fleet[j].plan[kj]
     inside = begin - fleet[j].half_length < -PASSED
+    if inside and not fleet[j].driven and fleet[j].standing > STUCK:
+        return True  # ego stays where it is: who has room passes it
     bound = inside or fleet[j].committed == lane_j
     if not bound:
         if not road.conflict[c].yields:

@@ -35,7 +35,7 @@ from headway.types import Array
 EGO = 0  # row of ego in the fleet
 FUTURE_POINTS = 18  # samples of ego's way ahead, 10 m apart
 WEIGH_PERIOD = 0.5  # [s]
-RETRY = 0.5  # [s] after no place was found
+RETRY = 0.25  # [s] after no place was found
 
 
 @dataclass

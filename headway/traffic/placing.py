@@ -20,18 +20,20 @@ RING = 250.0  # [m] furthest distance at which agents appear
 SPREAD = 80.0  # [m] of way to ego's lanes over which the chance of a place falls by e
 FIRST_SPREAD = 120.0  # [m] of distance, the same at the very start
 FAST = 16.0  # [m/s] where ego may drive faster than that, traffic has to be placed closer:
-FAST_SPREAD = 60.0  # [m] there instead
+FAST_SPREAD = 35.0  # [m] there instead
 FAST_RING = 115.0  # [m] there nobody further away is kept while there is room
 NEAR = 90.0  # [m] around ego within which vehicles are counted
 NEAR_MOST = 10  # vehicles: when so many are near, the others go elsewhere
 FOR_WALKER = 0.75  # vehicles more for every walker fewer than WALKERS_NEAR
 AWAY = 170.0  # [m] nearer than that nobody appears then
 LEAVING = 140.0  # [m] from nearer than that those leave that nobody sees
-CROWDED = 2  # vehicles within CROWD_RADIUS: no more are added, on fast roads twice as many
+CROWDED = 2  # vehicles within CROWD_RADIUS: no more are added, on fast roads thrice as many
 CROWD_RADIUS = 35.0  # [m]
 JAMMED = 20.0  # [s] who stands longer out of ego's sight, not at a light, is put elsewhere
 HEADWAY = 2.5  # [s] and
-HEADWAY_GAP = 10.0  # [m] between a vehicle that appears and those ahead and behind on its lane
+HEADWAY_GAP = 10.0  # [m] between a vehicle that appears and those ahead and behind on its lane;
+FAST_HEADWAY = 1.2  # [s] and
+FAST_HEADWAY_GAP = 5.0  # [m] where ego is on a fast road
 WALKERS_MOST = 5  # walkers within WALKER_RADIUS: no more are added
 WALKER_RADIUS = 50.0  # [m]
 WALKERS_NEAR = 8  # within NEAR of ego: the others are put at least WALKERS_AWAY from it
@@ -203,6 +205,9 @@ def _clear_speed(  # noqa: PLR0911, PLR0912
     lane = road.point[p].lane
     cos, sin = math.cos(yaw), math.sin(yaw)
     room, crowd_size = FAR, 0
+    fast = most > CROWDED
+    headway = FAST_HEADWAY if fast else HEADWAY
+    headway_gap = FAST_HEADWAY_GAP if fast else HEADWAY_GAP
     for j in range(len(fleet)):
         if j == i or not fleet[j].active:
             continue
@@ -222,7 +227,7 @@ def _clear_speed(  # noqa: PLR0911, PLR0912
             if parallel < 0.0 and along < 60.0:
                 return -1.0
         comes = aside < beside and along < 0.0 and parallel > 0.0
-        if comes and -along - bodies < HEADWAY_GAP + HEADWAY * max(fleet[j].speed, 0.0):
+        if comes and -along - bodies < headway_gap + headway * max(fleet[j].speed, 0.0):
             return -1.0
         if aside < beside and abs(along) < bodies + 3.0:
             return -1.0
@@ -232,11 +237,11 @@ def _clear_speed(  # noqa: PLR0911, PLR0912
             along, aside = dx * cos + dy * sin, abs(-dx * sin + dy * cos)
             if -5.0 < along < 25.0 and aside < 2.5:
                 return -1.0
-    if room < HEADWAY_GAP + 2.0 or crowd_size > most:
+    if room < headway_gap + 2.0 or crowd_size > most:
         return -1.0
     if first:
         return 0.0
-    share = 0.95 if most > CROWDED else 0.8
+    share = 0.95 if fast else 0.8
     limit = min(share * road.lane[lane].speed_limit, fleet[i].top_speed)
     square = min(limit * limit, 2.0 * STOP_BRAKE * max(room - 6.0, 0.0))
     ahead = _way_to_stop(road, p) - fleet[i].half_length - 2.0
@@ -247,7 +252,7 @@ def _clear_speed(  # noqa: PLR0911, PLR0912
         if bend > 1e-3:
             square = min(square, 1.5 / bend + 2.0 * STOP_BRAKE * (q - p))
     speed = math.sqrt(max(square, 0.0))
-    return min(speed, max(room - HEADWAY_GAP, 0.0) / HEADWAY)
+    return min(speed, max(room - headway_gap, 0.0) / headway)
 
 
 @njit(cache=True)
@@ -295,7 +300,7 @@ def vehicle_spot(
     cell = road.grid_cell
     fast = is_fast(road, fleet[ego])
     full = spare_room(fleet, crowd, ego) <= 0.0
-    most = 2 * CROWDED if fast else CROWDED
+    most = 3 * CROWDED if fast else CROWDED
     spread = FAST_SPREAD if fast else (FIRST_SPREAD if first else SPREAD)
     ring = FIRST_RING if first else (FAST_RING if fast and not full else RING)
     x0 = math.floor((ex - ring - road.grid_origin[0]) / cell)
