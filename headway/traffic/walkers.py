@@ -197,10 +197,21 @@ def _cross(net: WalkNet, fleet: Fleet, crowd: Crowd, w: int, dt: float) -> None:
     crowd[w].waited += dt
     crowd[w].out_speed = 0.0
     if crowd[w].waited > 2.0 and abs(fleet[blocker].speed) < 0.3:
-        # Walk round the back of what stands in the way.
-        crowd[w].dir_x = -math.cos(fleet[blocker].yaw)
-        crowd[w].dir_y = -math.sin(fleet[blocker].yaw)
-        crowd[w].out_speed = crowd[w].pace
+        _walk_round(fleet[blocker], crowd, w)
+
+
+@njit(cache=True)
+def _walk_round(vehicle, crowd: Crowd, w: int) -> None:
+    """Walk round the end of a standing vehicle: its front when that is where we are."""
+    cos, sin = math.cos(vehicle.yaw), math.sin(vehicle.yaw)
+    along = (crowd[w].x - vehicle.x) * cos + (crowd[w].y - vehicle.y) * sin
+    if along > vehicle.half_length:  # straight on, and a little away from it
+        x, y = crowd[w].dir_x + 0.5 * cos, crowd[w].dir_y + 0.5 * sin
+    else:
+        x, y = -cos, -sin
+    size = max(math.hypot(x, y), 1e-3)
+    crowd[w].dir_x, crowd[w].dir_y = x / size, y / size
+    crowd[w].out_speed = crowd[w].pace
 
 
 @njit(cache=True)

@@ -372,6 +372,20 @@ def test_nothing_appears_in_egos_sight(angle, dist, seen):
     assert in_sight(10.0, -5.0, yaw, x, y) == seen
 
 
+def test_walker_passes_the_front_of_a_vehicle_that_stands_at_its_shins():
+    """Each waiting for the other, they once stood so for ever, and half a town behind them."""
+    bench = Bench(lay(LONG_ROAD, {}), walkers=1)
+    bench.put(EGO, 80.0, 0.0, 0.0, 0.0, driven=False)
+    c = bench.crowd
+    c.active[0] = c.driven[0] = True
+    c.mode[0], c.x[0], c.y[0] = WalkerMode.CROSS, 80.25 + bench.fleet.half_length[EGO], -0.4
+    c.to_x[0], c.to_y[0], c.dir_y[0] = c.x[0], 20.0, 1.0
+    front = []
+    bench.run(8.0, lambda: front.append(c.x[0] - 80.0 - bench.fleet.half_length[EGO]))
+    assert c.y[0] > 3.0
+    assert min(front) > 0.2  # round it, not through it
+
+
 def test_walkers_that_meet_pass_each_other():
     """Two on one line towards each other: both arrive, and they never stand in each other."""
     bench = Bench(lay(LONG_ROAD, {}), vehicles=0, walkers=2)
