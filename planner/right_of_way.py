@@ -95,7 +95,7 @@ def conflict_times(
             front = agent_s[a] - approach_offset[e] + half_length[a]
             speed = agent_speed[a]
             inside = front > 0.5
-            if _waits(signal[c], line[c] - front, speed, signal_state, may_start):
+            if _waits(int(signal[c]), line[c] - front, speed, signal_state, may_start):
                 continue
             enter = other_s[c, 0] - front
             leave = other_s[c, 1] + 2.0 * half_length[a] - front
