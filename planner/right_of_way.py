@@ -14,6 +14,7 @@ RED, YELLOW = int(SignalState.RED), int(SignalState.YELLOW)
 STOP_SIGN = -2  # in place of a light: a stop sign holds them
 PULL_AWAY = 1.5  # [m/s^2] with which somebody who waits nearby is assumed to start
 PULL_AWAY_RANGE = 15.0  # [m] to the conflict within which they are
+STANDING = 0.3  # [m/s]
 HARD_BRAKE = 4.5  # [m/s^2] somebody who would need more will not stop for us
 
 
@@ -35,6 +36,29 @@ def _waits(hold: int, gap: float, speed: float, signal_state: Array, may_start: 
         return gap > -1.0 and stops and signal_state[hold] in (RED, YELLOW)
     # At a sign they have to make their own full stop first: who already waits there is before them.
     return hold == STOP_SIGN and gap > -0.5 and stops and (speed > 0.5 or not may_start)
+
+
+@njit(cache=True)
+def _last_standing(
+    approach_start: Array,
+    approach_conflict: Array,
+    approach_offset: Array,
+    agent_lane: Array,
+    agent_s: Array,
+    agent_speed: Array,
+    half_length: Array,
+    stands: Array,
+) -> None:
+    """Write the front [m] of the foremost who stands shortly before each conflict (C,)."""
+    for a in range(len(agent_lane)):
+        lane = agent_lane[a]
+        if lane < 0 or agent_speed[a] > STANDING:
+            continue
+        for e in range(approach_start[lane], approach_start[lane + 1]):
+            c = approach_conflict[e]
+            front = agent_s[a] - approach_offset[e] + half_length[a]
+            if -PULL_AWAY_RANGE - 10.0 < front < 0.5:
+                stands[c] = max(stands[c], front)
 
 
 @njit(cache=True)
@@ -84,6 +108,12 @@ def conflict_times(
     """
     first = np.full(len(blocker), FAR)
     blocker[:] = -1
+    stands = np.full(len(blocker), -FAR)
+    if not may_start:
+        _last_standing(
+            approach_start, approach_conflict, approach_offset, agent_lane, agent_s, agent_speed,
+            half_length, stands,
+        )  # fmt: skip
     for a in range(len(agent_lane)):
         lane = agent_lane[a]
         if lane < 0:
@@ -93,6 +123,8 @@ def conflict_times(
             if ego_from[c] >= FAR:
                 continue
             front = agent_s[a] - approach_offset[e] + half_length[a]
+            if front < stands[c] - 1.0:
+                continue  # behind somebody who lets us go
             speed = agent_speed[a]
             inside = front > 0.5
             if _waits(int(signal[c]), line[c] - front, speed, signal_state, may_start):

@@ -1,0 +1,54 @@
+"""Who comes first at one conflict: ego is there from 3 to 6 s and has to give way."""
+
+import numpy as np
+import pytest
+
+from planner.right_of_way import STOP_SIGN, conflict_times
+
+LANE_LENGTH = 100.0  # the others' approach; the conflict lies at its end
+
+
+def blocker(fronts, speeds, *, hold=-1, line=0.0, may_start=True, before=1.5) -> int:
+    """Row of the one to whom ego gives way, -1 for nobody.
+
+    Args:
+        fronts: [m] of the others before the conflict (negative), on one lane.
+        speeds: [m/s].
+        hold: light, `STOP_SIGN` or -1.
+        line: [m] of it.
+        may_start: whether those who stand are taken to start.
+        before: [s].
+    """
+    half = np.full(len(fronts), 2.0)
+    row, front = np.full(1, -1, np.int64), np.zeros(1)
+    conflict_times(
+        np.array([0, 1], np.int32), np.array([0], np.int32), np.array([LANE_LENGTH]),
+        np.array([[0.0, 5.0]]), np.array([True]), np.array([hold], np.int32), np.array([line]),
+        np.zeros(0, np.int8), np.array([3.0]), np.array([6.0]), before, 0.7, may_start,
+        np.zeros(len(fronts), np.int64), LANE_LENGTH + np.array(fronts) - half,
+        np.array(speeds, float), half, row, front,
+    )  # fmt: skip
+    return int(row[0])
+
+
+@pytest.mark.parametrize(
+    ("front", "speed", "expected"),
+    [(-40.0, 10.0, 0), (-90.0, 10.0, -1), (-5.0, 10.0, -1), (-60.0, 9.0, 0)],
+)
+def test_ego_gives_way_to_whom_would_be_there_with_it(front, speed, expected):
+    assert blocker([front], [speed]) == expected
+
+
+def test_who_still_has_to_stop_at_a_sign_comes_after_us():
+    assert blocker([-12.0], [4.0]) == 0
+    assert blocker([-12.0], [4.0], hold=STOP_SIGN, line=-3.0) == -1
+    # ... unless they cannot stop any more, or are over the line.
+    assert blocker([-22.0], [9.0], hold=STOP_SIGN, line=-18.0) == 0
+    assert blocker([-2.0], [4.0], hold=STOP_SIGN, line=-3.0) == 0
+
+
+def test_nobody_comes_through_one_who_stands_and_lets_us_go():
+    assert blocker([-8.0, -60.0], [0.0, 9.0], may_start=False) == -1
+    assert blocker([-8.0, -60.0], [1.0, 9.0], may_start=False) != -1  # that one rolls
+    assert blocker([-60.0, -90.0], [9.0, 0.0], may_start=False) == 0  # who stands is behind
+    assert blocker([-8.0, -60.0], [0.0, 9.0], may_start=True) == 0  # and may pull away any time
