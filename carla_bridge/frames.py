@@ -13,6 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 from numba import njit
 
+from headway.frames import wrap_angle, wrap_angles
 from headway.types import Array
 
 
@@ -28,12 +29,6 @@ def yaw_to_carla(yaw: float) -> float:
     return math.degrees(wrap_angle(-yaw))
 
 
-@njit(cache=True)
-def wrap_angle(angle: float) -> float:
-    """Wrap to (-pi, pi]."""
-    return math.pi - (math.pi - angle) % (2.0 * math.pi)
-
-
 def mirror_y(xyz: Array) -> Array:
     """Positions, velocities or accelerations (..., 2 or 3) from CARLA's frame to ours or back."""
     out = np.array(xyz, dtype=np.float64)
@@ -43,13 +38,12 @@ def mirror_y(xyz: Array) -> Array:
 
 def yaws_from_carla(yaw_deg: Array) -> Array:
     """Array form of `yaw_from_carla`."""
-    angle = -np.radians(np.asarray(yaw_deg, dtype=np.float64))
-    return np.pi - (np.pi - angle) % (2.0 * np.pi)
+    return wrap_angles(-np.radians(np.asarray(yaw_deg, dtype=np.float64)))
 
 
 def yaws_to_carla(yaw: Array) -> Array:
     """Array form of `yaw_to_carla`."""
-    return np.degrees(np.pi - (np.pi + np.asarray(yaw, dtype=np.float64)) % (2.0 * np.pi))
+    return np.degrees(wrap_angles(-np.asarray(yaw, dtype=np.float64)))
 
 
 @njit(cache=True)

@@ -12,17 +12,12 @@ import math
 import numpy as np
 from numba import njit
 
+from headway.frames import wrap_angle
 from headway.road.route import Route
 from headway.types import Array, check_shape
 
 NEWTON_STEPS = 8
 HOPS = 6  # segments to move at most from the one beside the nearest sample
-
-
-@njit(cache=True)
-def wrap(angle: float) -> float:
-    """Wrap to (-pi, pi]."""
-    return math.pi - (math.pi - angle) % (2.0 * math.pi)
 
 
 @njit(cache=True)
@@ -63,7 +58,7 @@ def interpolate(xyz, yaw, s, first: int, last: int, at: float):
     x = xyz[p, 0] + f * (xyz[p + 1, 0] - xyz[p, 0])
     y = xyz[p, 1] + f * (xyz[p + 1, 1] - xyz[p, 1])
     z = xyz[p, 2] + f * (xyz[p + 1, 2] - xyz[p, 2])
-    return x, y, z, wrap(yaw[p] + f * wrap(yaw[p + 1] - yaw[p]))
+    return x, y, z, wrap_angle(yaw[p] + f * wrap_angle(yaw[p + 1] - yaw[p]))
 
 
 @njit(cache=True)
@@ -105,18 +100,18 @@ def project_line(xyz, yaw, s, first: int, last: int, low: int, high: int, x: flo
     if f > 1.0 and p == last - 1:
         return _beyond(xyz, yaw, s, last, x, y)
     f = min(max(f, 0.0), 1.0)
-    at = yaw[p] + f * wrap(yaw[p + 1] - yaw[p])
+    at = yaw[p] + f * wrap_angle(yaw[p + 1] - yaw[p])
     dx = x - xyz[p, 0] - f * (xyz[p + 1, 0] - xyz[p, 0])
     dy = y - xyz[p, 1] - f * (xyz[p + 1, 1] - xyz[p, 1])
     d = -dx * math.sin(at) + dy * math.cos(at)
-    return s[p] + f * (s[p + 1] - s[p]), d, wrap(at)
+    return s[p] + f * (s[p + 1] - s[p]), d, wrap_angle(at)
 
 
 @njit(cache=True)
 def _foot(xyz, yaw, p, x, y):
     # Root of g(f) = (point - c(f)) . t(f), where the normal of the segment meets the point.
     ex, ey = xyz[p + 1, 0] - xyz[p, 0], xyz[p + 1, 1] - xyz[p, 1]
-    turn = wrap(yaw[p + 1] - yaw[p])
+    turn = wrap_angle(yaw[p + 1] - yaw[p])
     f = 0.5
     for _ in range(NEWTON_STEPS):
         at = yaw[p] + f * turn

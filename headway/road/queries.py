@@ -13,7 +13,8 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from headway.road.frenet import interpolate, project_line, sample_before, wrap
+from headway.frames import wrap_angle
+from headway.road.frenet import interpolate, project_line, sample_before
 from headway.road.ground import GroundArrays, ground_height
 from headway.road.lane_graph import LaneGraph, LaneKind
 from headway.types import Array
@@ -182,7 +183,7 @@ def _cost(pose, k, x, y, z, yaw, limit):
     if not math.isnan(z):
         cost += STOREY_COST * max(abs(z - pose[k, 2]) - 1.0, 0.0)
     if not math.isnan(yaw):
-        cost += METRES_PER_RADIAN * abs(wrap(yaw - pose[k, 3]))
+        cost += METRES_PER_RADIAN * abs(wrap_angle(yaw - pose[k, 3]))
     return cost
 
 

@@ -10,8 +10,9 @@ import math
 
 from numba import njit
 
+from headway.frames import wrap_angle
 from headway.traffic.arrays import FAR, PATH_STEP, Crowd, Fleet, RoadArrays, WalkerMode
-from headway.traffic.paths import near_path, project_on_path, same_level, wrap
+from headway.traffic.paths import near_path, project_on_path, same_level
 
 CORRIDOR_MARGIN = 0.25  # [m] beside a vehicle that has to be free
 WALKER_MARGIN = 0.7  # [m] the same beside walkers
@@ -126,7 +127,7 @@ def find_lead(fleet: Fleet, i: int) -> None:
         if other.indicator != 0 and other.plan[0] == own.plan[0] and other.s > own.s + hl:
             # It indicates that it comes into this lane: let it in.
             nearest = min(nearest, other.s - own.s - hl - own.half_length)
-        turn = wrap(other.yaw - path_yaw)
+        turn = wrap_angle(other.yaw - path_yaw)
         way = 2.0 * hl + corridor
         if nearest >= lead_gap or _clears(turn, nearest, own.speed, other.speed, way):
             continue

@@ -6,6 +6,7 @@ import math
 
 from numba import njit
 
+from headway.frames import wrap_angle
 from headway.traffic.arrays import PATH_POINTS, PATH_STEP, PLAN_LANES, Fleet, RoadArrays, Scratch
 from headway.traffic.rng import chance
 
@@ -15,12 +16,6 @@ SHIFT_RATE = 1.3  # [m/s] at most, lateral speed of a lane change
 LEVEL = 2.5  # [m] of height between two levels of road
 SLOPE = 0.15  # of height per way that one level may have
 SEARCH_RADIUS = 8.0  # [m] around a vehicle in which its lane is looked for
-
-
-@njit(cache=True)
-def wrap(angle: float) -> float:
-    """Wrap to (-pi, pi]."""
-    return math.pi - (math.pi - angle) % (2.0 * math.pi)
 
 
 @njit(cache=True)
@@ -114,7 +109,7 @@ def nearest_lane(road: RoadArrays, vehicle, route_lane):
                     continue
                 if abs(vehicle.z - at.z) > LEVEL:
                     continue
-                cost = dist + 4.0 * abs(wrap(vehicle.yaw - at.yaw))
+                cost = dist + 4.0 * abs(wrap_angle(vehicle.yaw - at.yaw))
                 if route_lane[at.lane] and not vehicle.driven:
                     cost -= 1.5
                 if cost < best:
@@ -168,7 +163,7 @@ def locate(road: RoadArrays, fleet: Fleet, scratch: Scratch, i: int, horizon: fl
                 _, fleet[i].shift, _ = project(road, lane, fleet[i].x, fleet[i].y, s, 6.0)
         yaw = _advance(road, fleet, scratch, i)
         lost = abs(fleet[i].d - (fleet[i].shift if fleet[i].driven else 0.0)) > limit
-        lost = lost or abs(wrap(fleet[i].yaw - yaw)) > 1.7
+        lost = lost or abs(wrap_angle(fleet[i].yaw - yaw)) > 1.7
         lost = lost or fleet[i].s < -6.0 or fleet[i].s > road.lane[fleet[i].plan[0]].length + 6.0
         if not lost or attempt == 1:
             break
@@ -248,7 +243,7 @@ def trace_path(road: RoadArrays, fleet: Fleet, i: int, horizon: float) -> None:
             f = (s - road.point[p].s) / span if span > 1e-6 else 0.0
             x += f * (road.point[p + 1].x - x)
             y += f * (road.point[p + 1].y - y)
-            yaw += f * wrap(road.point[p + 1].yaw - yaw)
+            yaw += f * wrap_angle(road.point[p + 1].yaw - yaw)
         side = shift * max(0.0, 1.0 - at / fade)
         x -= side * math.sin(yaw)
         y += side * math.cos(yaw)

@@ -6,8 +6,9 @@ import math
 
 from numba import njit
 
+from headway.frames import wrap_angle
 from headway.traffic.arrays import FAR, Crowd, Fleet, Hold, RoadArrays, Scratch
-from headway.traffic.paths import point_at, same_level, wrap
+from headway.traffic.paths import point_at, same_level
 from headway.traffic.rng import uniform
 from headway.traffic.walkways import WalkNet
 
@@ -51,7 +52,7 @@ def in_sight(ego_x: float, ego_y: float, ego_yaw: float, x: float, y: float) -> 
     """Whether something at x, y [m] would be seen by ego to appear or vanish."""
     dx, dy = x - ego_x, y - ego_y
     dist = math.hypot(dx, dy)
-    angle = abs(wrap(math.atan2(dy, dx) - ego_yaw))
+    angle = abs(wrap_angle(math.atan2(dy, dx) - ego_yaw))
     if angle < SIGHT_ANGLE:
         return dist < SIGHT
     return dist < (SIGHT_BEHIND if angle > BEHIND_ANGLE else SIGHT_SIDE)

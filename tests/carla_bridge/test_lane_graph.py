@@ -14,7 +14,8 @@ from carla_bridge.lane_graph import (
     nearest_carla_waypoint,
     read_roads,
 )
-from headway.road.frenet import project_on_route, route_poses, wrap
+from headway.frames import wrap_angle
+from headway.road.frenet import project_on_route, route_poses
 from headway.road.lane_graph import LaneGraph, LaneKind, StopKind
 from headway.road.queries import ground_at, nearest_lanes, pose_at
 from headway.road.routing import plan_route, random_route, route_through
@@ -61,7 +62,7 @@ def test_samples_lie_on_the_lanes_that_carla_finds_there(town):
         assert abs(across) < 0.05
         assert abs(along) < 1.0
         if waypoint.lane_id == graph.lane_id[lane] and waypoint.road_id == graph.road_id[lane]:
-            assert wrap(-math.radians(here.rotation.yaw) - graph.yaw[at]) == pytest.approx(
+            assert wrap_angle(-math.radians(here.rotation.yaw) - graph.yaw[at]) == pytest.approx(
                 0, abs=0.06
             )
             assert waypoint.lane_width == pytest.approx(graph.width[at], abs=0.05)
@@ -89,7 +90,7 @@ def test_successors_go_on_where_the_lane_ends(town):
         for nxt in graph.successors(lane):
             begin = graph.point_start[nxt]
             assert np.hypot(*(graph.xyz[begin, :2] - graph.xyz[end, :2])) < 0.35
-            assert abs(wrap(graph.yaw[begin] - graph.yaw[end])) < 0.02
+            assert abs(wrap_angle(graph.yaw[begin] - graph.yaw[end])) < 0.02
             assert lane in graph.predecessors(nxt)
             assert graph.kind[nxt] == LaneKind.DRIVING
 
@@ -103,7 +104,7 @@ def test_yaw_is_the_direction_in_which_the_samples_go(town):
         yaw = np.unwrap(graph.yaw[rows])
         error = np.arctan2(step[:, 1], step[:, 0]) - 0.5 * (yaw[1:] + yaw[:-1])
         if graph.kind[lane] == LaneKind.DRIVING and size.min() > 0.3:
-            assert max(abs(wrap(e)) for e in error) < 0.04
+            assert max(abs(wrap_angle(e)) for e in error) < 0.04
         assert (np.diff(graph.s[rows]) > 0.0).all()
         if graph.kind[lane] == LaneKind.DRIVING:
             assert size.max() < 1.6
@@ -122,7 +123,7 @@ def test_neighbours_lie_beside_and_permissions_are_carlas(town):
         dx, dy = graph.xyz[beside, :2] - graph.xyz[middle, :2]
         width = 0.5 * (graph.width[middle] + graph.width[beside])
         assert -dx * np.sin(yaw) + dy * np.cos(yaw) == pytest.approx(width, abs=0.1)
-        assert abs(wrap(graph.yaw[beside] - yaw)) < 0.1
+        assert abs(wrap_angle(graph.yaw[beside] - yaw)) < 0.1
         waypoint = world_map.get_waypoint_xodr(*_carla_place(graph, world_map, lane, middle))
         if waypoint is not None and graph.length[lane] > 20.0:
             assert int(waypoint.lane_change) & int(carla.LaneChange.Left)

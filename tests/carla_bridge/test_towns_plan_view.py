@@ -9,13 +9,14 @@ import pytest
 
 from carla_bridge.headless.towns.builder import End, TownBuilder
 from carla_bridge.headless.towns.opendrive import Lane, Section
-from carla_bridge.headless.towns.plan_view import Elevation, PlanView, Pose, wrap
+from carla_bridge.headless.towns.plan_view import Elevation, PlanView, Pose
+from headway.frames import wrap_angle
 
 
 def random_goal(source: random.Random) -> tuple[Pose, Pose]:
     start = Pose(source.uniform(-50, 50), source.uniform(-50, 50), source.uniform(-3, 3))
     there = start.ahead(source.uniform(25, 60), source.uniform(-15, 15))
-    return start, Pose(there.x, there.y, wrap(start.heading + source.uniform(-1.8, 1.8)))
+    return start, Pose(there.x, there.y, wrap_angle(start.heading + source.uniform(-1.8, 1.8)))
 
 
 @pytest.mark.parametrize("how", ["cubic_to", "fillet_to"])
@@ -26,19 +27,19 @@ def test_curves_arrive_at_the_goal_without_a_kink(how):
         plan = PlanView(start)
         plan = plan.cubic_to(goal) if how == "cubic_to" else plan.fillet_to(goal, 8.0)
         assert math.hypot(plan.end.x - goal.x, plan.end.y - goal.y) < 1e-6
-        assert abs(wrap(plan.end.heading - goal.heading)) < 1e-6
+        assert abs(wrap_angle(plan.end.heading - goal.heading)) < 1e-6
         count = 200
         step = plan.length / count
         poses = [plan.at(i * step) for i in range(count + 1)]
         for a, b in pairwise(poses):
             # arc length is arc length, and the heading is the direction of motion
             chord = math.hypot(b.x - a.x, b.y - a.y)
-            turn = wrap(b.heading - a.heading)
+            turn = wrap_angle(b.heading - a.heading)
             assert chord <= step + 1e-6
             assert chord > step * (1 - turn**2) - 1e-6
             if chord > 0.01:
                 direction = math.atan2(b.y - a.y, b.x - a.x)
-                assert abs(wrap(direction - a.heading - turn / 2)) < 0.02 + abs(turn)
+                assert abs(wrap_angle(direction - a.heading - turn / 2)) < 0.02 + abs(turn)
 
 
 def test_a_quarter_turn_takes_the_radius_that_was_asked_for():
@@ -78,7 +79,7 @@ def test_libcarla_reads_lines_arcs_cubics_and_heights_as_they_were_meant():
         assert math.hypot(location.x - expected.x, -location.y - expected.y) < 0.02
         assert location.z == pytest.approx(heights.at(s)[0], abs=1e-3)
         oncoming = town_map.get_waypoint_xodr(road.road_id, 1, s).transform.rotation.yaw
-        assert abs(wrap(math.radians(-oncoming) - expected.heading - math.pi)) < 0.01
+        assert abs(wrap_angle(math.radians(-oncoming) - expected.heading - math.pi)) < 0.01
 
 
 def test_one_end_is_linked_once():

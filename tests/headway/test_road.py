@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import shapely
 
+from headway.frames import wrap_angle
 from headway.road.assemble import RawLane, RawStop, assemble
-from headway.road.frenet import project_on_route, route_index, route_poses, route_value, wrap
+from headway.road.frenet import project_on_route, route_index, route_poses, route_value
 from headway.road.ground import ground_poses
 from headway.road.lane_graph import LaneGraph, LaneKind, StopKind
 from headway.road.queries import (
@@ -311,6 +312,6 @@ def test_route_projection_uses_the_hint_where_the_route_meets_itself():
         s, d, yaw = project_on_route(route, xy, hint, 20.0)
         assert s[0] == pytest.approx(expected, abs=0.02)
         assert d[0] == pytest.approx(1.5, abs=0.01)
-        assert wrap(yaw[0] - 1.5) == pytest.approx(0.0, abs=0.01)  # 30 m on a radius of 20 m
+        assert wrap_angle(yaw[0] - 1.5) == pytest.approx(0.0, abs=0.01)  # 30 m on a radius of 20 m
     assert route_value(route, route.curvature, 30.0) == pytest.approx(0.05, rel=0.01)
     assert route_index(route, 30.4) == np.searchsorted(route.s, 30.4) - 1

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+from headway.frames import wrap_angle
 from headway.road.assemble import RawLane, assemble
-from headway.road.frenet import project_on_route, route_poses, wrap
+from headway.road.frenet import project_on_route, route_poses
 from headway.road.lane_graph import LaneGraph, LaneKind
 from headway.road.line import CHANGE_LENGTH
 from headway.road.routing import find_paths, plan_route, random_route, route_through
@@ -48,8 +49,8 @@ def check_line(route) -> None:
     assert step.max() < 1.3
     assert np.cumsum(step) == pytest.approx(route.s[1:])
     chords = np.arctan2(np.diff(route.xyz[:, 1]), np.diff(route.xyz[:, 0]))
-    middle = route.yaw[:-1] + 0.5 * np.array([wrap(a) for a in np.diff(route.yaw)])
-    assert max(abs(wrap(a)) for a in chords - middle) < 0.02
+    middle = route.yaw[:-1] + 0.5 * np.array([wrap_angle(a) for a in np.diff(route.yaw)])
+    assert max(abs(wrap_angle(a)) for a in chords - middle) < 0.02
 
 
 def test_without_a_change_the_line_is_the_lane():

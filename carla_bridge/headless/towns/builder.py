@@ -16,7 +16,8 @@ from carla_bridge.headless.towns.opendrive import (
     Section,
     Signal,
 )
-from carla_bridge.headless.towns.plan_view import Elevation, PlanView, Pose, wrap
+from carla_bridge.headless.towns.plan_view import Elevation, PlanView, Pose
+from headway.frames import wrap_angle
 
 LIGHT, STOP, YIELD, SPEED = "1000001", "206", "205", "274"
 
@@ -223,7 +224,7 @@ class TownBuilder:
         return junction
 
     def _movement(self, junction: Junction, start: End, goal: End, radius: float) -> None:
-        turn = wrap(goal.out.heading + math.pi - start.out.heading)
+        turn = wrap_angle(goal.out.heading + math.pi - start.out.heading)
         origins, targets = start.lanes(True), goal.lanes(False)
         if not origins or not targets or abs(turn) > U_TURN:
             return

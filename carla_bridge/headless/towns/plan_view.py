@@ -11,6 +11,8 @@ from itertools import pairwise
 
 import numpy as np
 
+from headway.frames import wrap_angle
+
 _TINY = 1e-9
 _STEPS = 200  # even, for Simpson's rule on [0, 1]
 _SIMPSON_POINTS = np.linspace(0.0, 1.0, _STEPS + 1)
@@ -35,18 +37,13 @@ class Pose:
 
     def reversed(self) -> Pose:
         """The same point looked at from the other side."""
-        return Pose(self.x, self.y, wrap(self.heading + math.pi))
+        return Pose(self.x, self.y, wrap_angle(self.heading + math.pi))
 
     def local(self, other: Pose) -> tuple[float, float]:
         """Position of `other` [m] in this pose's frame: forward, left."""
         dx, dy = other.x - self.x, other.y - self.y
         cos, sin = math.cos(self.heading), math.sin(self.heading)
         return dx * cos + dy * sin, dy * cos - dx * sin
-
-
-def wrap(angle: float) -> float:
-    """Angle [rad] in (-pi, pi]."""
-    return math.pi - (math.pi - angle) % (2.0 * math.pi)
 
 
 @dataclass(frozen=True)
@@ -76,7 +73,7 @@ class Element:
             return self.start.ahead(ds)
         forward, left = math.sin(turn), 1.0 - math.cos(turn)
         moved = self.start.ahead(forward / self.curvature, left / self.curvature)
-        return Pose(moved.x, moved.y, wrap(moved.heading + turn))
+        return Pose(moved.x, moved.y, wrap_angle(moved.heading + turn))
 
     def _cubic_at(self, ds: float) -> Pose:
         assert self.cubic is not None
@@ -87,7 +84,7 @@ class Element:
             p = min(max(p - (_cubic_length(self.cubic, p) - ds) / speed, 0.0), 1.0)
         moved = self.start.ahead(p * (b_u + p * (c_u + p * d_u)), p * (b_v + p * (c_v + p * d_v)))
         heading = math.atan2(b_v + p * (2 * c_v + 3 * p * d_v), b_u + p * (2 * c_u + 3 * p * d_u))
-        return Pose(moved.x, moved.y, wrap(self.start.heading + heading))
+        return Pose(moved.x, moved.y, wrap_angle(self.start.heading + heading))
 
 
 def _cubic_length(cubic: tuple[float, ...], p_end: float) -> float:
@@ -168,7 +165,7 @@ class PlanView:
             radius: [m] of the arc if there is room for it, else the largest that fits.
         """
         here = self.end
-        turn = wrap(goal.heading - here.heading)
+        turn = wrap_angle(goal.heading - here.heading)
         forward, left = here.local(goal)
         if abs(turn) < 1e-6 and abs(left) < 1e-6 and forward > 0:
             return self.line(forward)
