@@ -20,14 +20,8 @@ from headway.traffic.arrays import (
 )
 from headway.traffic.fleet import step_fleet
 from headway.traffic.paths import locate
-from headway.traffic.placing import (
-    look_ahead,
-    vehicle_is_gone,
-    vehicle_spot,
-    walker_is_gone,
-    walker_spot,
-    weigh_lanes,
-)
+from headway.traffic.placing import vehicle_is_gone, vehicle_spot, walker_is_gone, walker_spot
+from headway.traffic.surroundings import look_ahead, weigh_lanes
 from headway.traffic.walkers import step_crowd, way_point
 from headway.traffic.walkways import build_walk_net
 from headway.types import Array
@@ -35,7 +29,7 @@ from headway.types import Array
 EGO = 0  # row of ego in the fleet
 FUTURE_POINTS = 18  # samples of ego's way ahead, 10 m apart
 WEIGH_PERIOD = 0.5  # [s]
-RETRY = 0.25  # [s] after no place was found
+RETRY = 2.0  # [s] until an agent for which no place was found is tried again
 
 
 @dataclass
@@ -108,11 +102,14 @@ class TrafficModel:
         self.scratch = make_scratch(self.road, num)
         self._rng = draw.integers(1, 2**63, 1, dtype=np.uint64)
         self._reach = np.zeros(graph.num_lanes)
-        self._future = np.zeros((FUTURE_POINTS, 2))
+        self._future = np.zeros((FUTURE_POINTS, 3))
         self._num_future = 0
         self._weighed = -1e9
         self._turn = 0
-        self._full_until = {"vehicles": -1e9, "walkers": -1e9}
+        self._retry_at = {
+            "vehicles": np.zeros(num),
+            "walkers": np.zeros(config.num_walkers + config.num_foreign_walkers),
+        }
 
     def set_ego_route(self, lanes: Array) -> None:
         """Tell which lanes ego will drive; without it, ego is taken to go straight on."""
@@ -138,8 +135,11 @@ class TrafficModel:
         self._weighed = now
         if self.fleet.plan_size[EGO] == 0:
             locate(self.road, self._fleet, self.scratch, EGO, 200.0)
-        weigh_lanes(self.road, self._fleet, self._crowd, self.scratch, EGO, self._reach)
         self._num_future = look_ahead(self.road, self._fleet, EGO, self._future)
+        weigh_lanes(
+            self.road, self._fleet, self._crowd, self.scratch, EGO, self._future,
+            self._num_future, self._reach,
+        )  # fmt: skip
 
     def place_vehicle(self, row: int, first: bool = False) -> Placement | None:
         """Put vehicle `row` on the road, None where there is no room."""
@@ -207,18 +207,18 @@ class TrafficModel:
         place: Callable[[int], Placement | None],
     ) -> list[Placement]:
         moved: list[Placement] = []
-        if now < self._full_until[kind]:
-            return moved
+        retry_at = self._retry_at[kind]
         rows: slice = getattr(self, kind)
         for row in range(rows.start, rows.stop)[self._turn :: 5]:
             if len(moved) >= self.config.recycle_per_step:
                 break
-            if not gone(row):
+            if now < retry_at[row] or not gone(row):
                 continue
             spot = place(row)
             if spot is None:
-                # Looking for a place is the dearest part: not again before something has changed.
-                self._full_until[kind] = now + RETRY
+                # Looking for a place is the dearest part, and a slow vehicle that finds none on a
+                # fast road must not keep the others from theirs.
+                retry_at[row] = now + RETRY
                 break
             moved.append(spot)
         return moved

@@ -6,144 +6,37 @@ import math
 
 from numba import njit
 
-from headway.frames import wrap_angle
-from headway.traffic.arrays import FAR, Crowd, Fleet, Hold, RoadArrays, Scratch
-from headway.traffic.paths import point_at, same_level
+from headway.traffic.arrays import FAR, Crowd, Fleet, Hold, RoadArrays
+from headway.traffic.paths import same_level
 from headway.traffic.rng import uniform
+from headway.traffic.surroundings import (
+    NEAR,
+    REACH,
+    WALKERS_NEAR,
+    in_sight,
+    is_fast,
+    spare_room,
+    walkers_near,
+)
 from headway.traffic.walkways import WalkNet
 
-SIGHT = 90.0  # [m] ahead of ego, within SIGHT_ANGLE of its heading, nothing appears or vanishes
-SIGHT_ANGLE = 1.05  # [rad]
-SIGHT_SIDE = 70.0  # [m] beside it
-SIGHT_BEHIND = 50.0  # [m] behind it, beyond BEHIND_ANGLE of its heading
-BEHIND_ANGLE = 2.1  # [rad]
 RING = 250.0  # [m] furthest distance at which agents appear
 SPREAD = 80.0  # [m] of way to ego's lanes over which the chance of a place falls by e
 FIRST_SPREAD = 120.0  # [m] of distance, the same at the very start
-FAST = 16.0  # [m/s] where ego may drive faster than that, traffic has to be placed closer:
-FAST_SPREAD = 35.0  # [m] there instead
-FAST_RING = 115.0  # [m] there nobody further away is kept while there is room
-NEAR = 90.0  # [m] around ego within which vehicles are counted
-NEAR_MOST = 10  # vehicles: when so many are near, the others go elsewhere
-FOR_WALKER = 1.4  # vehicles more for every walker fewer than WALKERS_NEAR
-AWAY = 170.0  # [m] nearer than that nobody appears then
-LEAVING = 140.0  # [m] from nearer than that those leave that nobody sees
+FAST_SPREAD = 35.0  # [m] the same on fast roads, where traffic has to be placed closer
+FAST_RING = 115.0  # [m] on them nobody further away is kept while there is room
+AWAY = 170.0  # [m] nearer than that nobody appears while enough are near ego
+LEAVING = 140.0  # [m] while too many are, those leave from nearer than that whom nobody sees
 CROWDED = 2  # vehicles within CROWD_RADIUS: no more are added, on fast roads thrice as many
 CROWD_RADIUS = 35.0  # [m]
 JAMMED = 20.0  # [s] who stands longer out of ego's sight, not at a light, is put elsewhere
 HEADWAY = 2.5  # [s] and
-HEADWAY_GAP = 10.0  # [m] between a vehicle that appears and those ahead and behind on its lane;
-FAST_HEADWAY = 1.2  # [s] and
-FAST_HEADWAY_GAP = 5.0  # [m] where ego is on a fast road
+HEADWAY_GAP = 10.0  # [m] between a vehicle that appears and those ahead and behind on its lane
 WALKERS_MOST = 5  # walkers within WALKER_RADIUS: no more are added
 WALKER_RADIUS = 50.0  # [m]
-WALKERS_NEAR = 8  # within NEAR of ego: the others are put at least WALKERS_AWAY from it
-WALKERS_AWAY = 120.0  # [m]
+WALKERS_AWAY = 120.0  # [m] least distance of a walker that appears while WALKERS_NEAR are near
 FIRST_RING = 300.0  # [m] the same at the very start
-FUTURE_STEP = 10.0  # [m] between the samples of ego's way ahead
-REACH = 300.0  # [m] lanes from which ego's way is further than that do not lead to it
 STOP_BRAKE = 1.6  # [m/s^2] with which a placed vehicle has to manage
-ATTRACTION = 1.0  # of lanes that lead to ego's way, where others count 1
-REPULSION = 0.9  # taken off instead when enough are near
-
-
-@njit(cache=True)
-def in_sight(ego_x: float, ego_y: float, ego_yaw: float, x: float, y: float) -> bool:
-    """Whether something at x, y [m] would be seen by ego to appear or vanish."""
-    dx, dy = x - ego_x, y - ego_y
-    dist = math.hypot(dx, dy)
-    angle = abs(wrap_angle(math.atan2(dy, dx) - ego_yaw))
-    if angle < SIGHT_ANGLE:
-        return dist < SIGHT
-    return dist < (SIGHT_BEHIND if angle > BEHIND_ANGLE else SIGHT_SIDE)
-
-
-@njit(cache=True)
-def look_ahead(road: RoadArrays, fleet: Fleet, ego: int, future) -> int:
-    """Sample ego's planned way every FUTURE_STEP into `future` (F, 2) [m]; returns how many."""
-    count, k = 0, 0
-    for f in range(future.shape[0]):
-        at = f * FUTURE_STEP
-        while k < fleet[ego].plan_size and at >= fleet[ego].plan_at[k + 1]:
-            k += 1
-        if k >= fleet[ego].plan_size:
-            break
-        lane = fleet[ego].plan[k]
-        p = point_at(road, lane, at - fleet[ego].plan_at[k])
-        future[f, 0], future[f, 1] = road.point[p].x, road.point[p].y
-        count += 1
-    return count
-
-
-@njit(cache=True)
-def spare_room(fleet: Fleet, crowd: Crowd, ego: int) -> float:
-    """How many vehicles more there should be near ego, below zero when there are too many."""
-    count = 0
-    for j in range(len(fleet)):
-        if j != ego and fleet[j].active:
-            dx, dy = fleet[j].x - fleet[ego].x, fleet[j].y - fleet[ego].y
-            count += dx * dx + dy * dy < NEAR * NEAR
-    missing = max(WALKERS_NEAR - _walkers_near(crowd, fleet, ego), 0)
-    return NEAR_MOST + FOR_WALKER * missing - count
-
-
-@njit(cache=True)
-def _walkers_near(crowd: Crowd, fleet: Fleet, ego: int) -> int:
-    count = 0
-    for v in range(len(crowd)):
-        dx, dy = crowd[v].x - fleet[ego].x, crowd[v].y - fleet[ego].y
-        count += crowd[v].active and dx * dx + dy * dy < NEAR * NEAR
-    return count
-
-
-@njit(cache=True)
-def weigh_lanes(
-    road: RoadArrays, fleet: Fleet, crowd: Crowd, scratch: Scratch, ego: int, reach
-) -> None:
-    """Make lanes that lead to ego's way attractive, or repellent while enough are near it.
-
-    Args:
-        road: the roads.
-        fleet: vehicles; the plan of row `ego` is read.
-        crowd: walkers.
-        scratch: `lane_weight` is written.
-        ego: row of ego.
-        reach: (L,) [m] out, from the lane's end to the nearest lane that ego will drive, or that
-            runs opposite to one.
-    """
-    pull = -REPULSION if spare_room(fleet, crowd, ego) <= 0.0 else ATTRACTION
-    reach[:] = FAR
-    for k in range(fleet[ego].plan_size):
-        if fleet[ego].plan_at[k] > 160.0:
-            break
-        lane = fleet[ego].plan[k]
-        reach[lane] = 0.0
-        if road.lane[lane].opposite >= 0:
-            reach[road.lane[lane].opposite] = 0.0
-    for _ in range(40):
-        changed = False
-        for lane in range(len(reach)):
-            if reach[lane] == 0.0 or not road.lane[lane].driving:
-                continue
-            best = reach[lane]
-            for n in range(road.lane[lane].succ_begin, road.lane[lane].succ_end):
-                nxt = road.succ[n]
-                way = 0.0 if reach[nxt] == 0.0 else reach[nxt] + road.lane[nxt].length
-                best = min(best, max(way, 1.0))
-            if best < reach[lane] - 1e-9 and best < REACH:
-                reach[lane] = best
-                changed = True
-        if not changed:
-            break
-    for lane in range(len(reach)):
-        near = math.exp(-min(reach[lane], REACH) / 60.0)
-        scratch.lane_weight[lane] = 1.0 + pull * near
-
-
-@njit(cache=True)
-def is_fast(road: RoadArrays, ego) -> bool:
-    """Whether ego, a record of VEHICLE, is on a fast road."""
-    return ego.plan_size > 0 and road.lane[ego.plan[0]].speed_limit > FAST
 
 
 @njit(cache=True)
@@ -158,7 +51,7 @@ def vehicle_is_gone(  # noqa: PLR0911
     if dist > RING + 30.0 or (fleet[i].standing > JAMMED and fleet[i].hold != Hold.LIGHT):
         return True
     fast = is_fast(road, fleet[ego])
-    spare = spare_room(fleet, crowd, ego)
+    spare = spare_room(fleet, crowd, ego, fast)
     if spare <= 0.0:
         # Too many are there: those that nobody sees leave, the others stay where they are.
         return spare < -1.0 and dist < LEAVING
@@ -189,7 +82,7 @@ def walker_is_gone(crowd: Crowd, w: int, fleet: Fleet, ego: int, future, num_fut
     dist = math.hypot(dx, dy)
     if dist > RING + 10.0:
         return True
-    if dist < NEAR + 20.0 and _walkers_near(crowd, fleet, ego) > WALKERS_NEAR:
+    if dist < NEAR + 20.0 and walkers_near(crowd, fleet, ego) > WALKERS_NEAR:
         return True
     nearest = FAR
     for f in range(num_future):
@@ -206,9 +99,6 @@ def _clear_speed(  # noqa: PLR0911, PLR0912
     lane = road.point[p].lane
     cos, sin = math.cos(yaw), math.sin(yaw)
     room, crowd_size = FAR, 0
-    fast = most > CROWDED
-    headway = FAST_HEADWAY if fast else HEADWAY
-    headway_gap = FAST_HEADWAY_GAP if fast else HEADWAY_GAP
     for j in range(len(fleet)):
         if j == i or not fleet[j].active:
             continue
@@ -228,7 +118,7 @@ def _clear_speed(  # noqa: PLR0911, PLR0912
             if parallel < 0.0 and along < 60.0:
                 return -1.0
         comes = aside < beside and along < 0.0 and parallel > 0.0
-        if comes and -along - bodies < headway_gap + headway * max(fleet[j].speed, 0.0):
+        if comes and -along - bodies < HEADWAY_GAP + HEADWAY * max(fleet[j].speed, 0.0):
             return -1.0
         if aside < beside and abs(along) < bodies + 3.0:
             return -1.0
@@ -238,11 +128,11 @@ def _clear_speed(  # noqa: PLR0911, PLR0912
             along, aside = dx * cos + dy * sin, abs(-dx * sin + dy * cos)
             if -5.0 < along < 25.0 and aside < 2.5:
                 return -1.0
-    if room < headway_gap + 2.0 or crowd_size > most:
+    if room < HEADWAY_GAP + 2.0 or crowd_size > most:
         return -1.0
     if first:
         return 0.0
-    share = 0.95 if fast else 0.8
+    share = 0.95 if most > CROWDED else 0.8
     limit = min(share * road.lane[lane].speed_limit, fleet[i].top_speed)
     square = min(limit * limit, 2.0 * STOP_BRAKE * max(room - 6.0, 0.0))
     ahead = _way_to_stop(road, p) - fleet[i].half_length - 2.0
@@ -253,7 +143,7 @@ def _clear_speed(  # noqa: PLR0911, PLR0912
         if bend > 1e-3:
             square = min(square, 1.5 / bend + 2.0 * STOP_BRAKE * (q - p))
     speed = math.sqrt(max(square, 0.0))
-    return min(speed, max(room - headway_gap, 0.0) / headway)
+    return min(speed, max(room - HEADWAY_GAP, 0.0) / HEADWAY)
 
 
 @njit(cache=True)
@@ -300,7 +190,7 @@ def vehicle_spot(
     ex, ey, eyaw = fleet[ego].x, fleet[ego].y, fleet[ego].yaw
     cell = road.grid_cell
     fast = is_fast(road, fleet[ego])
-    full = spare_room(fleet, crowd, ego) <= 0.0
+    full = spare_room(fleet, crowd, ego, fast) <= 0.0
     most = 3 * CROWDED if fast else CROWDED
     spread = FAST_SPREAD if fast else (FIRST_SPREAD if first else SPREAD)
     ring = FIRST_RING if first else (FAST_RING if fast and not full else RING)
@@ -389,7 +279,7 @@ def walker_spot(
     """
     ex, ey, eyaw = fleet[ego].x, fleet[ego].y, fleet[ego].yaw
     best, best_way, best_s = -1e300, -1, 0.0
-    least = WALKERS_AWAY if _walkers_near(crowd, fleet, ego) >= WALKERS_NEAR else 8.0
+    least = WALKERS_AWAY if walkers_near(crowd, fleet, ego) >= WALKERS_NEAR else 8.0
     for way in range(len(net.length)):
         for p in range(net.point_start[way], net.point_start[way + 1], 2):
             dx, dy = net.x[p] - ex, net.y[p] - ey

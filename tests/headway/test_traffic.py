@@ -11,8 +11,8 @@ from headway.road.lane_graph import LaneGraph, LaneKind, StopKind
 from headway.traffic import EGO, Hold, TrafficConfig, TrafficModel, WalkerMode
 from headway.traffic.following import idm_accel, stopping_accel
 from headway.traffic.junctions import travel_time
-from headway.traffic.placing import in_sight
 from headway.traffic.rng import uniform
+from headway.traffic.surroundings import in_sight
 from headway.types import SignalState
 
 DT = 0.05

@@ -222,7 +222,7 @@ def test_a_step_of_sixty_agents_is_fast(grid):
 
 
 def test_agents_appear_out_of_sight_and_clear_of_others(grid):
-    from headway.traffic.placing import in_sight
+    from headway.traffic.surroundings import in_sight
 
     street = Street(grid, TrafficConfig(40, 20, 0, 0), 2)
     fleet, crowd = street.model.fleet, street.model.crowd
