@@ -1,0 +1,1 @@
+"""The MPC: one symbolic problem, from which the fast solver and its references are generated."""
