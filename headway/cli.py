@@ -214,54 +214,29 @@ def _register() -> None:
     """Tell Hydra about every part's configuration, with the defaults that stand beside the part."""
     from hydra.core.config_store import ConfigStore  # noqa: PLC0415
 
-    from headway.traffic import TrafficConfig  # noqa: PLC0415
-    from perception.privileged import PrivilegedConfig  # noqa: PLC0415
-    from planner.idm import IdmConfig  # noqa: PLC0415
-    from planner.safety import SafetyConfig  # noqa: PLC0415
-    from planner.tracker import TrackerConfig  # noqa: PLC0415
-    from scenarios.config import (  # noqa: PLC0415
-        DriveConfig,
-        NoTrafficConfig,
-        RouteLanguageConfig,
-        TrafficManagerConfig,
-    )
-    from world_model.constant_velocity import ConstantVelocityConfig  # noqa: PLC0415
+    from headway.parts import PARTS  # noqa: PLC0415
+    from scenarios.config import DriveConfig  # noqa: PLC0415
 
     store = ConfigStore.instance()
     store.store(name="drive_schema", node=DriveConfig)
-    parts = {
-        ("perception", "privileged"): PrivilegedConfig,
-        ("language", "route"): RouteLanguageConfig,
-        ("world_model", "constant_velocity"): ConstantVelocityConfig,
-        ("planner", "idm"): IdmConfig,
-        ("tracker", "inverse_map"): TrackerConfig,
-        ("safety", "emergency_brake"): SafetyConfig,
-        ("traffic", "headway"): TrafficConfig,
-        ("traffic", "traffic_manager"): TrafficManagerConfig,
-        ("traffic", "none"): NoTrafficConfig,
-    }
-    for (group, name), node in parts.items():
-        store.store(group=group, name=name, node=node)
+    for part in PARTS:
+        store.store(group=part.group, name=part.name, node=part.config_class())
 
 
-def build_driver(config: DriveConfig) -> Driver:
-    """Build the driver's parts from their configurations."""
+def build_driver(config: DriveConfig, session: Session | None = None) -> Driver:
+    """Build the driver's parts from their configurations.
+
+    Args:
+        config: of the drive.
+        session: with the server, for parts that need one.
+    """
     from headway.driver import Driver  # noqa: PLC0415
-    from language.route import RouteLanguage  # noqa: PLC0415
-    from perception.privileged import PrivilegedPerception  # noqa: PLC0415
-    from planner.idm import IdmPlanner  # noqa: PLC0415
-    from planner.safety import EmergencyBrake  # noqa: PLC0415
-    from planner.tracker import PlanTracker  # noqa: PLC0415
-    from world_model.constant_velocity import ConstantVelocity  # noqa: PLC0415
+    from headway.parts import part_of  # noqa: PLC0415
 
-    return Driver(
-        perception=PrivilegedPerception(config.perception),
-        language=RouteLanguage(),
-        world_model=ConstantVelocity(config.world_model),
-        planner=IdmPlanner(config.planner),
-        tracker=PlanTracker(config.tracker),
-        safety=EmergencyBrake(config.safety),
-    )
+    groups = ("perception", "language", "world_model", "planner", "tracker", "safety")
+    chosen = {group: getattr(config, group) for group in groups}
+    return Driver(**{g: part_of(g, settings).make(settings, session)
+                     for g, settings in chosen.items()})  # fmt: skip
 
 
 def _traffic_maker(config: DriveConfig) -> Callable[[Session, int], Traffic]:
