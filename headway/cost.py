@@ -221,8 +221,11 @@ def residuals(
     car = g[int(CostParam.BICYCLE) :]
     _, offset, heading = road_frame(state, p, xp)
     speed = state[ModelState.SPEED]
+    # At the end the speed counts for nothing: it would pay to save the last metres before a line
+    # for the end of the horizon, tick after tick.
+    slow = speed - p[StageParam.REF_SPEED] if control is not None else 0.0 * speed
     out = [
-        (speed - p[StageParam.REF_SPEED]) / 5.0,
+        slow / 5.0,
         offset - p[StageParam.LANE_OFFSET],
         xp.sin(heading) / 0.25,
         state[ModelState.ACCEL] / 2.0,

@@ -65,6 +65,7 @@ PARTS = (
          "world_model.constant_turn_rate:ConstantTurnRate"),
     Part("world_model", "idm", "world_model.idm:IdmWorldConfig", "world_model.idm:IdmWorld"),
     Part("planner", "idm", "planner.idm:IdmConfig", "planner.idm:IdmPlanner"),
+    Part("planner", "mpc", "planner.mpc.planner:MpcConfig", "planner.mpc.planner:MpcPlanner"),
     Part("tracker", "inverse_map", "planner.tracker:TrackerConfig", "planner.tracker:PlanTracker"),
     Part("safety", "emergency_brake", "planner.safety:SafetyConfig",
          "planner.safety:EmergencyBrake"),

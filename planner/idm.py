@@ -115,17 +115,17 @@ class IdmPlanner:
 
     def __init__(self, config: IdmConfig | None = None) -> None:
         self.config = config or IdmConfig()
-        self._route: Route | None = None
+        self.route: Route | None = None
         self.reset()
 
     def reset(self) -> None:
         """Forget the route and what was decided on it."""
-        self._route = None
+        self.route = None
         self.memory = Memory()
 
     def propose(self, scene: Scene, goal: Goal) -> Proposals:
         """Return three ways on: keep to the route, give way at the next junction, stop."""
-        self._look(scene, goal)
+        self.look(scene, goal)
         ego, config = self.ego, self.config
         self.standing = standing_bounds(self.itinerary, ego, goal, scene, self.memory, config.rules)
         halt = BoundList()
@@ -136,37 +136,46 @@ class IdmPlanner:
         inputs = np.zeros((len(NAMES), steps, NUM_INPUTS))
         reasons = []
         for p, bounds in enumerate(options):
-            which, _ = self._roll(scene, goal, bounds, config.dt, states[p], inputs[p])
+            which, _ = self.roll(scene, goal, bounds, config.dt, states[p], inputs[p])
             reasons.append(bounds.reasons[which] if which >= 0 else self._road_reason(goal))
         return Proposals(states, inputs, config.dt, NAMES, tuple(reasons))
 
     def refine(self, scene: Scene, goal: Goal, proposals: Proposals, forecast: Forecast) -> Plan:
         """Return the plan that also minds those who move."""
-        config, rules, ego = self.config, self.config.rules, self.ego
+        config = self.config
+        bounds = self.bound(scene, goal, proposals, forecast)
         steps = round(config.horizon / config.plan_dt)
         dt = np.full(steps, config.plan_dt)
         states, inputs = new_states(steps), np.zeros((steps, NUM_INPUTS))
-        others = self._others(scene, proposals, forecast)
-        # First without crossing traffic: when would we be where?
-        bounds = self.standing + lead_bounds(ego, others, self._now(), rules)
-        self._roll(scene, goal, bounds, config.plan_dt, states, inputs)
-        arrive = Arrivals(self._along + ego.half_length, config.plan_dt * np.arange(steps + 1))
-        bounds = self.standing + lead_bounds(ego, others, arrive, rules)
-        bounds += crossing_bounds(ego, others, arrive, rules)
-        bounds += junction_bounds(self.itinerary, ego, others, arrive, scene, self.memory, rules)
-        states, inputs = new_states(steps), np.zeros((steps, NUM_INPUTS))
-        which, wanted = self._roll(scene, goal, bounds, config.plan_dt, states, inputs)
-        active, required = self._active(goal, bounds, which)
-        self._remember(scene, active, wanted, states, config.plan_dt)
+        which, wanted = self.roll(scene, goal, bounds, config.plan_dt, states, inputs)
+        active, required = self.active(goal, bounds, which)
+        self.remember(scene, active, wanted, states, config.plan_dt)
         return Plan(
             states, inputs, dt, name=_name_of(active), active=active, required_decel=required
         )
 
-    def _look(self, scene: Scene, goal: Goal) -> None:
-        """Find ego on the route."""
+    def bound(
+        self, scene: Scene, goal: Goal, proposals: Proposals, forecast: Forecast
+    ) -> BoundList:
+        """Return all that bounds ego on its route: what stands, leads, crossing traffic, exits."""
+        config, rules, ego = self.config, self.config.rules, self.ego
+        steps = round(config.horizon / config.plan_dt)
+        states, inputs = new_states(steps), np.zeros((steps, NUM_INPUTS))
+        others = self._others(scene, proposals, forecast)
+        # First without crossing traffic: when would we be where?
+        bounds = self.standing + lead_bounds(ego, others, self._now(), rules)
+        self.roll(scene, goal, bounds, config.plan_dt, states, inputs)
+        arrive = Arrivals(self._along + ego.half_length, config.plan_dt * np.arange(steps + 1))
+        bounds = self.standing + lead_bounds(ego, others, arrive, rules)
+        bounds += crossing_bounds(ego, others, arrive, rules)
+        bounds += junction_bounds(self.itinerary, ego, others, arrive, scene, self.memory, rules)
+        return bounds
+
+    def look(self, scene: Scene, goal: Goal) -> None:
+        """Find ego on the route, and what stands there."""
         memory, config = self.memory, self.config
-        if goal.route is not self._route:
-            self._route = goal.route
+        if goal.route is not self.route:
+            self.route = goal.route
             self.itinerary: Itinerary = make_itinerary(
                 scene.lane_graph, goal.route, config.lateral_accel, config.curve_brake,
                 config.speed_margin,
@@ -201,7 +210,7 @@ class IdmPlanner:
                 break
         return bounds
 
-    def _roll(
+    def roll(
         self, scene: Scene, goal: Goal, bounds: BoundList, dt: float, states: Array, inputs: Array
     ) -> tuple[int, float]:
         """Roll ego out under `bounds`; see `planner.rollout.roll_out`."""
@@ -241,6 +250,7 @@ class IdmPlanner:
         follows = follows_lane(scene.lane_graph, lane, lane_s, lane_d, agents)
         in_way = (seen[:, corridor.NOW] > 0.0) & (seen[:, corridor.S] > ego.s)
         rows = np.flatnonzero(in_way)
+        self.seen = seen
         return Others(
             agents=agents,
             seen=seen,
@@ -250,6 +260,12 @@ class IdmPlanner:
             ahead=rows[np.argsort(seen[rows, corridor.REAR])],
         )
 
+    def behind(self) -> Array:
+        """(A,) bool, who is behind ego and goes its way: they keep their distance, not ego."""
+        seen = self.seen
+        same = np.abs(seen[:, corridor.HEADING]) < 0.8
+        return same & (seen[:, corridor.FRONT] < self.ego.s)
+
     def _road_reason(self, goal: Goal) -> str:
         """What of the road bounds the speed here."""
         it, hint = self.itinerary, self.memory.hint
@@ -257,7 +273,7 @@ class IdmPlanner:
             return "speed_cap"
         return "curve" if it.speed_reason[hint] == SpeedReason.CURVE else "limit"
 
-    def _active(self, goal: Goal, bounds: BoundList, which: int) -> tuple[tuple[str, ...], float]:
+    def active(self, goal: Goal, bounds: BoundList, which: int) -> tuple[tuple[str, ...], float]:
         """Reasons that bind now, the tightest first, and the braking [m/s^2] that they ask for."""
         ego = self.ego
         if which < 0:
@@ -277,7 +293,7 @@ class IdmPlanner:
         names = dict.fromkeys(bounds.reasons[b] for b in binding)
         return tuple(names), float(required)
 
-    def _remember(
+    def remember(
         self, scene: Scene, active: tuple[str, ...], wanted: float, states: Array, dt: float
     ) -> None:
         """Carry the acceleration on to the next tick, where this plan will be by then."""

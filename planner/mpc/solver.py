@@ -203,5 +203,10 @@ class RtiSolver:
         )  # fmt: skip
 
 
+def make_solver(dt: Array, limits: Limits) -> Solver:
+    """Return the compiled solver, or without a compiler CasADi's sqpmethod, which is said once."""
+    return RtiSolver(dt, limits)
+
+
 def _pointer(array: Array) -> Any:
     return array.ctypes.data_as(_DOUBLE)
