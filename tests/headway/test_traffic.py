@@ -9,6 +9,8 @@ import pytest
 
 from headway.road.lane_graph import LaneGraph, LaneKind, StopKind
 from headway.traffic import EGO, Hold, TrafficConfig, TrafficModel, WalkerMode
+from headway.traffic.arrays import make_fleet
+from headway.traffic.control import PedalMap
 from headway.traffic.following import idm_accel, stopping_accel
 from headway.traffic.junctions import travel_time
 from headway.traffic.rng import uniform
@@ -339,6 +341,44 @@ def test_overtakes_by_a_lane_change_where_allowed():
         bench.put(EGO, 60.0, 0.0, 0.0, 3.0, driven=False)
         bench.run(25.0)
         assert (bench.fleet.x[1] > bench.fleet.x[EGO] + 5.0) == expected
+
+
+def test_no_lane_is_changed_to_while_a_body_reaches_into_it():
+    """Somebody two lanes over drives askew beside us: it is on no lane of ours, its body is."""
+    lanes = [line(0, 3.5 * k, 900, 3.5 * k) for k in range(3)]
+    bench = Bench(lay(lanes, {}, left={0: 1, 1: 2}))
+    f, beside = bench.fleet, 2
+    bench.put(1, 20.0, 0.0, 0.0, 8.0)
+    bench.put(EGO, 60.0, 0.0, 0.0, 4.0, driven=False)
+    bench.put(beside, 20.0, 5.4, 0.0, 8.0, driven=False)
+    began = []
+
+    def watch():
+        f.x[beside], f.speed[beside] = f.x[1], f.speed[1]
+        began.append(f.indicator[1] != 0 or f.y[1] > 0.3)
+
+    bench.run(15.0, watch)
+    assert f.plan[beside, 0] == 2
+    assert not any(began)
+    f.active[beside] = False
+    bench.run(15.0)
+    assert f.y[1] > 3.0
+
+
+@pytest.mark.parametrize("accel", [1.5, 0.0, -1.0])
+def test_who_rolls_backwards_brakes_whatever_is_asked(accel):
+    pedals, fleet = PedalMap(1), make_fleet(1, 0)
+    pedals.set_type(0, "vehicle.tesla.model3")
+    fleet["accel"] = accel
+    for speed in (-0.2, -0.5, -2.0):
+        fleet["speed"] = speed
+        throttle, _, brake = pedals.controls(fleet, slice(0, 1), DT)[0]
+        assert throttle == 0.0
+        assert brake == 1.0
+    fleet["speed"], fleet["accel"] = 3.0, 1.5
+    throttle, _, brake = pedals.controls(fleet, slice(0, 1), DT)[0]
+    assert throttle > 0.0
+    assert brake == 0.0
 
 
 def test_vehicle_lets_a_crossing_walker_pass():
