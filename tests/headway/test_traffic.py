@@ -465,3 +465,26 @@ def test_right_of_way_is_waived_for_whom_has_stood_at_its_line_for_long():
     assert 7.0 < stood[0] < 20.0
     assert np.count_nonzero(np.diff(stood) < 0.1) * DT > 3.0
     assert np.all(f.y[1:5] > 15.0)  # ego never went: they do not wait for ever
+
+
+def test_who_lets_ego_go_stays_while_it_sets_off():
+    """Ego, let go at last, is not driven before again as soon as its wheels turn."""
+    bench = Bench(crossing(1), vehicles=2)
+    bench.put(EGO, -13.0, 0.0, 0.0, 0.0, driven=False)
+    bench.put(1, 0.0, -100.0, math.pi / 2, 9.0)
+    bench.put(2, 0.0, -130.0, math.pi / 2, 9.0)
+    f, fronts = bench.fleet, []
+
+    def drive():
+        lets_go = f.speed[1] < 0.1 and f.y[1] > -20.0
+        if lets_go or f.speed[EGO] > 0.0:
+            f.speed[EGO] += 1.2 * DT
+        if f.speed[EGO] > 0.0 and f.x[EGO] < -7.0:
+            fronts.append(f.y[1] + f.half_length[1])
+
+    f.waited[EGO] = 8.0
+    bench.run(25.0, drive)
+    assert f.x[EGO] > 10.0
+    assert fronts
+    assert max(fronts) < -10.5  # it stood at its line until ego was over its own
+    assert f.y[1] > 10.0  # and went on afterwards
