@@ -192,7 +192,7 @@ def junction_bounds(
     ego_to = arrive.at(itinerary.conflict_s[:, 1] + 2.0 * ego.half_length)
     blocker = np.full(len(near), -1, np.int64)
     front = np.zeros(len(near))
-    waited = memory.t - memory.standing_since
+    waited = memory.t - memory.waiting_since
     # Who has stood for long takes smaller gaps; the hysteresis is for those who still roll.
     bold = min(max((waited - rules.patience) / rules.patience_lost, 0.0), 1.0)
     before = rules.before * (1.0 - 0.8 * bold)
@@ -202,9 +202,9 @@ def junction_bounds(
         itinerary.approach_start, itinerary.approach_conflict, itinerary.approach_offset,
         itinerary.conflict_other_s, itinerary.conflict_yields, itinerary.conflict_signal,
         itinerary.conflict_line, scene.signal_state, ego_from, ego_to,
-        before, rules.after * (1.0 - 0.5 * bold), waited < rules.patience,
+        before, rules.after * (1.0 - 0.5 * bold),
         others.lane, others.lane_s, others.agents.speed, others.agents.extent[:, 0],
-        blocker, front,
+        memory.lets_go(others.agents.id, rules), blocker, front,
     )  # fmt: skip
     for c in map(int, np.flatnonzero(blocker >= 0)):
         a = int(blocker[c])

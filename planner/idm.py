@@ -193,10 +193,8 @@ class IdmPlanner:
         speed = max(state.speed, 0.0)
         ahead = config.ahead + 3.0 * speed + speed**2 / (2.0 * config.stop_brake)
         self.ego = EgoOnRoute(s, d, speed, float(state.extent[0]), ahead)
-        if speed > 0.3:
-            memory.standing_since = float("inf")
-        elif memory.standing_since > scene.t:
-            memory.standing_since = scene.t
+        memory.note_wait(s, speed)
+        memory.note_others(scene.agents)
         self._start = np.array([*state.pose, speed, memory.accel, state.steer])
         self._along = np.zeros(0)
 

@@ -29,13 +29,13 @@ def arrival(dist: float, speed: float, may_start: bool) -> float:
 
 
 @njit(cache=True)
-def _waits(hold: int, gap: float, speed: float, signal_state: Array, may_start: bool) -> bool:
+def _waits(hold: int, gap: float, speed: float, signal_state: Array, rests: bool) -> bool:
     """Whether a light or a stop sign keeps somebody `gap` [m] before its line out of our way."""
     stops = speed * speed / (2.0 * max(gap, 0.5)) < HARD_BRAKE
     if hold >= 0:
         return gap > -1.0 and stops and signal_state[hold] in (RED, YELLOW)
     # At a sign they have to make their own full stop first: who already waits there is before them.
-    return hold == STOP_SIGN and gap > -0.5 and stops and (speed > 0.5 or not may_start)
+    return hold == STOP_SIGN and gap > -0.5 and stops and (speed > 0.5 or rests)
 
 
 @njit(cache=True)
@@ -47,12 +47,13 @@ def _last_standing(
     agent_s: Array,
     agent_speed: Array,
     half_length: Array,
+    rests: Array,
     stands: Array,
 ) -> None:
-    """Write the front [m] of the foremost who stands shortly before each conflict (C,)."""
+    """Write the front [m] of the foremost who rests shortly before each conflict (C,)."""
     for a in range(len(agent_lane)):
         lane = agent_lane[a]
-        if lane < 0 or agent_speed[a] > STANDING:
+        if lane < 0 or not rests[a] or agent_speed[a] > STANDING:
             continue
         for e in range(approach_start[lane], approach_start[lane + 1]):
             c = approach_conflict[e]
@@ -75,11 +76,11 @@ def conflict_times(
     ego_to: Array,
     before: float,
     after: float,
-    may_start: bool,
     agent_lane: Array,
     agent_s: Array,
     agent_speed: Array,
     half_length: Array,
+    rests: Array,
     blocker: Array,
     blocker_front: Array,
 ) -> None:
@@ -98,22 +99,21 @@ def conflict_times(
         ego_to: (C,) [s] when its rear has left.
         before: [s] that ego has to be gone before the other comes.
         after: [s] that the other has to be gone before ego comes.
-        may_start: whether those who stand near are assumed to start.
         agent_lane: (A,) int, -1 for none; agent_s (A,) [m] there, agent_speed (A,) [m/s].
         agent_s: [m].
         agent_speed: [m/s].
         half_length: (A,) [m].
+        rests: (A,) bool, whether they, standing near, are taken to let ego go and not to start.
         blocker: (C,) int, row of the agent that comes first and has to pass, or -1; written.
         blocker_front: (C,) [m] s of its front on the conflicting lane; written.
     """
     first = np.full(len(blocker), FAR)
     blocker[:] = -1
     stands = np.full(len(blocker), -FAR)
-    if not may_start:
-        _last_standing(
-            approach_start, approach_conflict, approach_offset, agent_lane, agent_s, agent_speed,
-            half_length, stands,
-        )  # fmt: skip
+    _last_standing(
+        approach_start, approach_conflict, approach_offset, agent_lane, agent_s, agent_speed,
+        half_length, rests, stands,
+    )  # fmt: skip
     for a in range(len(agent_lane)):
         lane = agent_lane[a]
         if lane < 0:
@@ -127,7 +127,7 @@ def conflict_times(
                 continue  # behind somebody who lets us go
             speed = agent_speed[a]
             inside = front > 0.5
-            if _waits(int(signal[c]), line[c] - front, speed, signal_state, may_start):
+            if _waits(int(signal[c]), line[c] - front, speed, signal_state, rests[a]):
                 continue
             enter = other_s[c, 0] - front
             leave = other_s[c, 1] + 2.0 * half_length[a] - front
@@ -138,7 +138,7 @@ def conflict_times(
                 reach = max(-front, 0.1)
                 if not (inside and speed > 0.5) and speed * speed / (2.0 * reach) < HARD_BRAKE:
                     continue
-            begin = arrival(enter, speed, may_start and bool(yields[c]))
+            begin = arrival(enter, speed, bool(yields[c]) and not rests[a])
             if begin >= first[c]:
                 continue
             end = arrival(leave, max(speed, 2.0), False)

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from headway.types import SignalState
+import numpy as np
+
+from headway.types import Agents, Array, SignalState
+
+STANDING = 0.3  # [m/s] a slower car stands
+CREEPING = 2.0  # [m/s] and one slower than that has not set off yet,
+CREPT = 5.0  # [m] before it has come so far
 
 
 @dataclass
@@ -23,7 +29,8 @@ class Rules:
         crossing_gap: [m] to a crossing vehicle's way.
         before: [s] that ego has to be gone before another comes.
         after: [s] that another has to be gone before ego comes.
-        patience: [s] of waiting after which those who stand are taken to give way.
+        stood: [s] of standing after which another is taken to give way to ego, which waits.
+        patience: [s] of waiting after which all who stand are.
         patience_lost: [s] beyond that over which smaller gaps come to be taken.
         full_stop: [s] of standing at a stop sign.
         yellow_brake: [m/s^2] beyond which a light that turned yellow is not stopped at.
@@ -43,6 +50,7 @@ class Rules:
     crossing_gap: float = 2.0
     before: float = 1.5
     after: float = 0.7
+    stood: float = 2.0
     patience: float = 4.0
     patience_lost: float = 15.0
     full_stop: float = 0.6
@@ -70,7 +78,10 @@ class Memory:
         running: lines whose light is passed, as it turned too late.
         halting: lines whose light ego stops at; what was begun is not given up for a little more
             braking than was thought.
-        standing_since: [s] when ego last came to rest; inf while it moves.
+        waiting_since: [s] when ego came to rest to wait; inf while it drives. Creeping on a little
+            does not end the wait.
+        waiting_s: [m] where that was.
+        resting_since: [s] when others came to rest, by id.
         giving_way: whether ego gave way in the last tick.
     """
 
@@ -81,8 +92,38 @@ class Memory:
     stopping_since: dict[int, float] = field(default_factory=dict)
     running: set[int] = field(default_factory=set)
     halting: set[int] = field(default_factory=set)
-    standing_since: float = float("inf")
+    waiting_since: float = float("inf")
+    waiting_s: float = 0.0
+    resting_since: dict[int, float] = field(default_factory=dict)
     giving_way: bool = False
+
+    def note_wait(self, s: float, speed: float) -> None:
+        """Note since when ego waits, at s [m] of the route with `speed` [m/s]."""
+        if speed > CREEPING or s > self.waiting_s + CREPT:
+            self.waiting_since = float("inf")
+        if speed < STANDING and self.waiting_since > self.t:
+            self.waiting_since, self.waiting_s = self.t, s
+
+    def note_others(self, agents: Agents) -> None:
+        """Note since when others stand."""
+        before = self.resting_since
+        standing = agents.id[agents.speed < STANDING].tolist()
+        self.resting_since = {i: before.get(i, self.t) for i in standing}
+
+    def lets_go(self, ids: Array, rules: Rules) -> Array:
+        """Whether others, should they stand, are taken to let ego go (A,) bool.
+
+        Args:
+            ids: (A,) of the others.
+            rules: how long they have to have stood.
+        """
+        waited = self.t - self.waiting_since
+        if waited >= rules.patience:
+            return np.ones(len(ids), dtype=bool)
+        if waited < rules.full_stop:
+            return np.zeros(len(ids), dtype=bool)
+        latest = self.t - rules.stood
+        return np.array([self.resting_since.get(i, self.t) <= latest for i in ids.tolist()], bool)
 
     def light_holds(self, line: int, state: int, needed: float, rules: Rules) -> bool:
         """Whether ego stops at the light of `line`; decided once per change of the light.

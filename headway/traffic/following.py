@@ -110,7 +110,7 @@ def find_lead(fleet: Fleet, i: int) -> None:
         if not same_level(own, other):
             continue
         s, d, path_yaw = project_on_path(own, other.x, other.y)
-        corridor = own.half_width + hw + CORRIDOR_MARGIN
+        corridor = own.half_width + hw + CORRIDOR_MARGIN + _swing(own, s, d)
         if abs(d) > hl + corridor or s < -hl or s - hl - own.half_length > lead_gap:
             continue
         # What is beside or behind cannot be helped by braking.
@@ -133,6 +133,17 @@ def find_lead(fleet: Fleet, i: int) -> None:
             continue
         lead, lead_gap, lead_speed = j, nearest, max(other.speed * math.cos(turn), 0.0)
     own.lead, own.lead_gap, own.lead_speed = lead, lead_gap, lead_speed
+
+
+@njit(cache=True)
+def _swing(own, s: float, d: float) -> float:
+    """How far [m] the corners of `own` swing out of a bend of its path at `s`, on the side of `d`.
+
+    With its middle on a circle of radius R, a body of half length h reaches h^2 / 2R further out.
+    """
+    c = min(max(int(s / PATH_STEP), 0), own.path_size - 1)
+    outwards = -own.path_curvature[c] * math.copysign(1.0, d)
+    return min(0.5 * own.half_length * own.half_length * max(outwards, 0.0), 0.6)
 
 
 @njit(cache=True)

@@ -28,7 +28,9 @@ COURTESY_LASTS = 6.0  # [s] that they stand for ego,
 COURTESY_DRIVEN = 3.0  # [s] and for one that traffic drives, which sees at once that they do
 STUCK = 8.0  # [s] ego stands in a junction: others no longer wait for it to drive on
 AT_LINE = 5.0  # [m] who stands nearer to its line is first at it
-COURTESY_BRAKE = 2.5  # [m/s^2] that it may cost them
+COURTESY_BRAKE = 2.5  # [m/s^2] that it may cost them to begin with,
+COURTESY_KEPT = 4.5  # [m/s^2] and once they have begun
+SET_OFF = 3.5  # [m/s] up to which who was let go is still taken to stand at its line
 SEEN_BRAKE = 3.5  # [m/s^2] that others can brake with when somebody has set off
 EXIT_SPEED = 2.5  # [m/s] a slower lead behind the junction blocks the exit
 OWN_ACCEL = 1.5  # [m/s^2] with which vehicles are assumed to pick up speed
@@ -151,7 +153,7 @@ def hold_entry(
 @njit(cache=True)
 def watch_line(road: RoadArrays, fleet: Fleet, i: int, now: float, dt: float) -> None:
     """Note since when `i`, which traffic does not drive, stands first at a junction's line."""
-    if fleet[i].speed > 2.0:
+    if fleet[i].speed > SET_OFF:
         fleet[i].arrival, fleet[i].waited = FAR, 0.0
         return
     entry = next_entry(road, fleet, i)
@@ -280,12 +282,14 @@ def _room_to_merge(
 @njit(cache=True)
 def _courtesy(fleet: Fleet, i: int, j: int, begin: float) -> bool:
     """Whether `i`, which has priority, lets `j` go that has waited for too long at its line."""
-    if fleet[j].waited < COURTESY or fleet[j].standing < 1.0:
+    begun = fleet[i].was_held == Hold.GIVE_WAY
+    if fleet[j].waited < COURTESY or (fleet[j].standing < 1.0 and not begun):
         return False
     if fleet[j].driven and fleet[j].hold != Hold.GIVE_WAY and fleet[j].was_held != Hold.GIVE_WAY:
         return False
     gap = begin - fleet[i].half_length - LINE_GAP
-    if gap < -0.5 or fleet[i].speed ** 2 > 2.0 * COURTESY_BRAKE * max(gap, 0.1):
+    brake = COURTESY_KEPT if begun else COURTESY_BRAKE
+    if gap < -0.5 or fleet[i].speed ** 2 > 2.0 * brake * max(gap, 0.1):
         return False
     if fleet[i].waited < (COURTESY_DRIVEN if fleet[j].driven else COURTESY_LASTS):
         return True
@@ -322,7 +326,9 @@ def _stays(  # noqa: PLR0911
             return fleet[j].standing > 2.0 and mine
         return (fleet[j].standing > 2.0 and begin < 25.0) or fleet[j].standing > 6.0
     if fleet[j].lead_gap < begin - fleet[j].half_length and fleet[j].lead_speed < 0.5:
-        return fleet[j].standing > 1.0  # stuck in a queue
+        # Stuck in a queue, or rolling up to its end.
+        ahead = fleet[j].lead
+        return fleet[j].standing > 1.0 or (ahead >= 0 and fleet[ahead].standing > 1.0)
     if held:
         # First come, first served; who has waited for long takes what is free.
         if fleet[j].speed > 0.5:

@@ -9,6 +9,8 @@ import pytest
 
 from headway.road.lane_graph import LaneGraph, LaneKind, StopKind
 from headway.traffic import EGO, Hold, TrafficConfig, TrafficModel, WalkerMode
+from headway.traffic.arrays import make_fleet
+from headway.traffic.control import PedalMap
 from headway.traffic.following import idm_accel, stopping_accel
 from headway.traffic.junctions import travel_time
 from headway.traffic.rng import uniform
@@ -341,6 +343,44 @@ def test_overtakes_by_a_lane_change_where_allowed():
         assert (bench.fleet.x[1] > bench.fleet.x[EGO] + 5.0) == expected
 
 
+def test_no_lane_is_changed_to_while_a_body_reaches_into_it():
+    """Somebody two lanes over drives askew beside us: it is on no lane of ours, its body is."""
+    lanes = [line(0, 3.5 * k, 900, 3.5 * k) for k in range(3)]
+    bench = Bench(lay(lanes, {}, left={0: 1, 1: 2}))
+    f, beside = bench.fleet, 2
+    bench.put(1, 20.0, 0.0, 0.0, 8.0)
+    bench.put(EGO, 60.0, 0.0, 0.0, 4.0, driven=False)
+    bench.put(beside, 20.0, 5.4, 0.0, 8.0, driven=False)
+    began = []
+
+    def watch():
+        f.x[beside], f.speed[beside] = f.x[1], f.speed[1]
+        began.append(f.indicator[1] != 0 or f.y[1] > 0.3)
+
+    bench.run(15.0, watch)
+    assert f.plan[beside, 0] == 2
+    assert not any(began)
+    f.active[beside] = False
+    bench.run(15.0)
+    assert f.y[1] > 3.0
+
+
+@pytest.mark.parametrize("accel", [1.5, 0.0, -1.0])
+def test_who_rolls_backwards_brakes_whatever_is_asked(accel):
+    pedals, fleet = PedalMap(1), make_fleet(1, 0)
+    pedals.set_type(0, "vehicle.tesla.model3")
+    fleet["accel"] = accel
+    for speed in (-0.2, -0.5, -2.0):
+        fleet["speed"] = speed
+        throttle, _, brake = pedals.controls(fleet, slice(0, 1), DT)[0]
+        assert throttle == 0.0
+        assert brake == 1.0
+    fleet["speed"], fleet["accel"] = 3.0, 1.5
+    throttle, _, brake = pedals.controls(fleet, slice(0, 1), DT)[0]
+    assert throttle > 0.0
+    assert brake == 0.0
+
+
 def test_vehicle_lets_a_crossing_walker_pass():
     bench = Bench(lay(LONG_ROAD, {}), walkers=0)
     bench.put(1, 20.0, 0.0, 0.0, 10.0)
@@ -425,3 +465,26 @@ def test_right_of_way_is_waived_for_whom_has_stood_at_its_line_for_long():
     assert 7.0 < stood[0] < 20.0
     assert np.count_nonzero(np.diff(stood) < 0.1) * DT > 3.0
     assert np.all(f.y[1:5] > 15.0)  # ego never went: they do not wait for ever
+
+
+def test_who_lets_ego_go_stays_while_it_sets_off():
+    """Ego, let go at last, is not driven before again as soon as its wheels turn."""
+    bench = Bench(crossing(1), vehicles=2)
+    bench.put(EGO, -13.0, 0.0, 0.0, 0.0, driven=False)
+    bench.put(1, 0.0, -100.0, math.pi / 2, 9.0)
+    bench.put(2, 0.0, -130.0, math.pi / 2, 9.0)
+    f, fronts = bench.fleet, []
+
+    def drive():
+        lets_go = f.speed[1] < 0.1 and f.y[1] > -20.0
+        if lets_go or f.speed[EGO] > 0.0:
+            f.speed[EGO] += 1.2 * DT
+        if f.speed[EGO] > 0.0 and f.x[EGO] < -7.0:
+            fronts.append(f.y[1] + f.half_length[1])
+
+    f.waited[EGO] = 8.0
+    bench.run(25.0, drive)
+    assert f.x[EGO] > 10.0
+    assert fronts
+    assert max(fronts) < -10.5  # it stood at its line until ego was over its own
+    assert f.y[1] > 10.0  # and went on afterwards

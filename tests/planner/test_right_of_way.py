@@ -24,9 +24,9 @@ def blocker(fronts, speeds, *, hold=-1, line=0.0, may_start=True, before=1.5) ->
     conflict_times(
         np.array([0, 1], np.int32), np.array([0], np.int32), np.array([LANE_LENGTH]),
         np.array([[0.0, 5.0]]), np.array([True]), np.array([hold], np.int32), np.array([line]),
-        np.zeros(0, np.int8), np.array([3.0]), np.array([6.0]), before, 0.7, may_start,
+        np.zeros(0, np.int8), np.array([3.0]), np.array([6.0]), before, 0.7,
         np.zeros(len(fronts), np.int64), LANE_LENGTH + np.array(fronts) - half,
-        np.array(speeds, float), half, row, front,
+        np.array(speeds, float), half, np.full(len(fronts), not may_start), row, front,
     )  # fmt: skip
     return int(row[0])
 

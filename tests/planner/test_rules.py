@@ -1,0 +1,58 @@
+"""How long ego waits, and who is then taken to let it go."""
+
+import math
+
+import numpy as np
+
+from headway.types import Agents
+from planner.rules import Memory, Rules
+
+
+def others(speed: dict[int, float]) -> Agents:
+    """Agents by id with these speeds [m/s]."""
+    n = len(speed)
+    return Agents(
+        id=np.array(list(speed), np.int64),
+        kind=np.zeros(n, np.int8),
+        pose=np.zeros((n, 3)),
+        z=np.zeros(n),
+        velocity=np.column_stack([list(speed.values()), np.zeros(n)]),
+        yaw_rate=np.zeros(n),
+        extent=np.ones((n, 2)),
+        covariance=np.zeros((n, 5, 5)),
+        history=np.zeros((n, 1, 4)),
+        history_mask=np.ones((n, 1), bool),
+    )
+
+
+def test_creeping_does_not_end_the_wait_and_setting_off_does():
+    memory = Memory()
+    for t, s, speed in ((0.0, 10.0, 5.0), (1.0, 12.0, 0.0), (3.0, 12.3, 0.8), (4.0, 13.0, 0.1)):
+        memory.t = t
+        memory.note_wait(s, speed)
+    assert memory.waiting_since == 1.0
+    memory.note_wait(13.5, 2.5)
+    assert memory.waiting_since == math.inf
+    for t, s, speed in ((6.0, 14.0, 0.0), (8.0, 17.0, 1.5), (10.0, 20.0, 1.5), (11.0, 20.5, 0.0)):
+        memory.t = t
+        memory.note_wait(s, speed)
+    assert memory.waiting_since == 11.0  # it crept up in a queue: a new place, a new wait
+
+
+def test_who_has_stood_for_two_seconds_lets_the_waiting_ego_go():
+    rules, memory = Rules(), Memory()
+    ids = np.array([3, 5])
+
+    def at(t, ego_speed, speeds):
+        memory.t = t
+        memory.note_wait(0.0, ego_speed)
+        memory.note_others(others(dict(zip((3, 5), speeds, strict=True))))
+        return memory.lets_go(ids, rules).tolist()
+
+    assert at(0.0, 5.0, (0.0, 4.0)) == [False, False]
+    assert at(2.5, 5.0, (0.0, 4.0)) == [False, False]  # ego itself does not wait
+    assert at(3.0, 0.0, (0.0, 0.0)) == [False, False]
+    assert at(4.0, 0.0, (0.0, 0.0)) == [True, False]
+    assert at(5.5, 0.0, (0.0, 0.0)) == [True, True]
+    assert at(6.0, 0.0, (1.0, 0.0)) == [False, True]  # that one has set off
+    assert at(7.5, 0.0, (1.0, 4.0)) == [True, True]  # patience: whoever should stand
