@@ -30,7 +30,7 @@ SETTLE = 40  # steps of 10 ms at a held speed, until the clutch's slip has settl
 FREE = 30  # steps of 10 ms let go, so that the engine's inertia counts
 SKIP = 10  # of those, left out of the mean
 CAME_FROM = 1.2  # times the present speed, when slowing
-LAUNCH_THROTTLE = 0.3  # that takes a car at rest out of neutral without delay worth mention
+LAUNCH_THROTTLE = 0.3  # that takes a car at rest out of neutral soon, whatever it shall do then
 _SPEEDS = np.array(INVERSE_SPEEDS)
 _PEDALS = np.array(INVERSE_PEDALS)
 
