@@ -9,6 +9,7 @@ import numpy as np
 
 from headway.types import Array, Command, Plan, Scene, StateIndex
 from headway.vehicle import (
+    LAUNCH_THROTTLE,
     VehicleParam,
     inverse_accel,
     inverse_steer,
@@ -33,6 +34,8 @@ class TrackerConfig:
         hold_speed: [m/s] below which a plan that stands is held with the brake.
         hold_brake: [0, 1] to hold with.
         shift_throttle: [0, 1] at most while the gearbox shifts.
+        rest_speed: [m/s] below which a car that pulls away has not moved yet.
+        launch_throttle: [0, 1] at least until then, so that its engine revs up soon.
     """
 
     tick: float = 0.05
@@ -46,6 +49,8 @@ class TrackerConfig:
     hold_speed: float = 0.3
     hold_brake: float = 0.5
     shift_throttle: float = 0.2
+    rest_speed: float = 0.05
+    launch_throttle: float = LAUNCH_THROTTLE
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
@@ -84,7 +89,7 @@ class PlanTracker:
             self._type = ego.type_id
             self._params = vehicle_params(ego.type_id)[None, :]
             self._steer_lag = float(self._params[0, VehicleParam.STEER_LAG])
-            self._launch = float(launch_delay(self._params)[0])
+            self._launch = float(launch_delay(self._params, self.config.launch_throttle)[0])
         t = np.concatenate([[0.0], np.cumsum(plan.dt)])
         self._learn(scene)
         steer_norm = self._steer(plan, scene, t)
@@ -96,7 +101,10 @@ class PlanTracker:
         launch = look + self._launch + config.launch_look
         accels = plan.states[:, StateIndex.ACCEL]
         accel = float(np.interp(look, t, accels))
-        if abs(ego.speed) < 0.5 and np.interp(launch, t, plan.states[:, StateIndex.SPEED]) > 0.8:
+        pulls_away = (
+            abs(ego.speed) < 0.5 and np.interp(launch, t, plan.states[:, StateIndex.SPEED]) > 0.8
+        )
+        if pulls_away:
             # Nothing moves before the launch delay is over, so ask for it now. A short hop, which
             # brakes again by then, is begun as it begins, else the car would never leave.
             look, accel = launch, max(accel, float(np.interp(launch, t, accels)))
@@ -105,15 +113,16 @@ class PlanTracker:
         wanted = np.array([accel + self._accel_bias])
         throttle, brake = inverse_accel(self._params, np.array([ego.speed]), wanted)
         acting = self._wanted_accel[0] + self._accel_bias
-        throttle = np.minimum(throttle, self._most_throttle(ego.speed, ego.accel, acting))
-        self._throttle = float(throttle[0])
+        self._throttle = min(float(throttle[0]), self._most_throttle(ego.speed, ego.accel, acting))
+        if pulls_away and abs(ego.speed) < config.rest_speed:
+            self._throttle = max(self._throttle, config.launch_throttle)
         return Command(self._throttle, float(brake[0]), steer_norm)
 
     def _most_throttle(self, speed: float, accel: float, wanted: float) -> float:
         """Throttle at most, given that `wanted` [m/s^2] should act by now and `accel` is measured.
 
-        Between two gears the throttle drives nothing, and an engine that revs up meanwhile throws
-        the car forward when the clutch closes.
+        Between two gears the throttle drives nothing; what is asked for meanwhile comes all at
+        once when the clutch closes.
         """
         rolls = speed > 2.0 and -0.4 < accel < 0.1
         begins = self._throttle > 0.2 and accel < wanted - 0.6

@@ -7,6 +7,7 @@ import numpy as np
 from headway.traffic.arrays import Fleet
 from headway.types import Array
 from headway.vehicle import (
+    LAUNCH_THROTTLE,
     NUM_VEHICLE_PARAMS,
     inverse_accel,
     inverse_steer,
@@ -72,6 +73,7 @@ class PedalMap:
         wanted = np.where(stands & starts, np.maximum(wanted, LAUNCH_ACCEL), wanted)
         wanted = np.where(late, wanted + 2.0 * (launch - self._delay[rows] - 0.3), wanted)
         throttle, brake = inverse_accel(self._params[rows], np.maximum(speed, 0.0), wanted)
+        throttle[stands & starts] = np.maximum(throttle[stands & starts], LAUNCH_THROTTLE)
         hold = stands & ~starts
         throttle[hold], brake[hold] = 0.0, HOLD_BRAKE
         back = speed < -STANDS  # pushed back, or rolling back on a slope

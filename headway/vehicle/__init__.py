@@ -8,7 +8,12 @@ from headway.vehicle.data import (
     vehicle_params,
     vehicle_types,
 )
-from headway.vehicle.inverse import inverse_accel, inverse_steer, launch_delay
+from headway.vehicle.inverse import (
+    LAUNCH_THROTTLE,
+    inverse_accel,
+    inverse_steer,
+    launch_delay,
+)
 from headway.vehicle.kernel import step_vehicles
 from headway.vehicle.layout import (
     NUM_VEHICLE_CONTROLS,
@@ -20,6 +25,7 @@ from headway.vehicle.layout import (
 )
 
 __all__ = [
+    "LAUNCH_THROTTLE",
     "NUM_VEHICLE_CONTROLS",
     "NUM_VEHICLE_PARAMS",
     "NUM_VEHICLE_STATES",

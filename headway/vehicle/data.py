@@ -80,6 +80,7 @@ class VehicleInfo:
         steer_gain: identified ratio of the real wheel angle to the nominal one.
         torque_scale: identified ratio of the real engine torque to the recorded curve.
         final_scale: identified ratio of the real final drive to the recorded one.
+        brake_scale: identified ratio of the real brake torque to that of other vehicles.
     """
 
     type_id: str
@@ -106,6 +107,7 @@ class VehicleInfo:
     steer_gain: float = 1.0
     torque_scale: float = fit.TORQUE_SCALE
     final_scale: float = 1.0
+    brake_scale: float = 1.0
 
 
 @cache
@@ -171,12 +173,19 @@ def vehicle_info(type_id: str) -> VehicleInfo:
         steer_gain=identified.get("steer_gain", 1.0),
         torque_scale=identified.get("torque_scale", fit.TORQUE_SCALE),
         final_scale=identified.get("final_scale", 1.0),
+        brake_scale=identified.get("brake_scale", 1.0),
     )
 
 
 @cache
 def _row(type_id: str) -> Array:
     return params_from_physics(vehicle_info(type_id))
+
+
+def forget() -> None:
+    """Make all rows anew when next asked for: the figures that they are made with have changed."""
+    vehicle_info.cache_clear()
+    _row.cache_clear()
 
 
 def vehicle_params(type_id: str) -> Array:
@@ -249,7 +258,9 @@ def _fill_body(row: Array, info: VehicleInfo) -> None:
     row[P.WHEEL_DAMPING] = sum(w.damping for w in wheels)
     row[P.MAX_STEER] = info.max_steer * info.steer_gain
     row[P.STEER_LAG] = fit.STEER_LAG
-    row[P.BRAKE_FORCE] = _brake_force(info.mass, [w.brake_torque / w.radius for w in wheels])
+    row[P.BRAKE_FORCE] = _brake_force(
+        info.mass, [info.brake_scale * w.brake_torque / w.radius for w in wheels]
+    )
     row[P.BRAKE_LAG] = fit.BRAKE_LAG
     row[P.HAND_BRAKE_FORCE] = _brake_force(
         info.mass, [w.hand_brake_torque / w.radius for w in wheels]
@@ -279,12 +290,13 @@ def _fill_drive(row: Array, info: VehicleInfo) -> None:
     row[P.CLUTCH] = info.clutch_strength
     peak = info.torque_scale * max(torque for _, torque in info.torque_curve)
     row[P.CLUTCH_LIMIT] = fit.CLUTCH_LIMIT * peak
+    row[P.CLUTCH_TIME] = fit.CLUTCH_TIME
     row[P.FINAL_RATIO] = info.final_ratio * info.final_scale
     row[P.REVERSE_RATIO] = min(REVERSE_RATIO, info.gears[0][0])
     gears = info.gears[:MAX_GEARS]
     row[P.NUM_GEARS] = len(gears)
     row[P.SHIFT_TIME] = info.gear_switch_time
-    row[P.SHIFT_EXTRA] = fit.SHIFT_EXTRA
+    row[P.NEUTRAL_UP] = fit.NEUTRAL_UP
     row[P.SHIFT_LATENCY] = fit.SHIFT_LATENCY
     row[P.AUTOBOX] = float(info.use_gear_autobox)
     for i, (ratio, up, down) in enumerate(gears):

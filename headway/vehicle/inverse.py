@@ -8,6 +8,8 @@ difference of two neighbouring gears for a while; a tracker closes that by feedb
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numba import njit
 
@@ -28,6 +30,7 @@ SETTLE = 40  # steps of 10 ms at a held speed, until the clutch's slip has settl
 FREE = 30  # steps of 10 ms let go, so that the engine's inertia counts
 SKIP = 10  # of those, left out of the mean
 CAME_FROM = 1.2  # times the present speed, when slowing
+LAUNCH_THROTTLE = 0.3  # that takes a car at rest out of neutral soon, whatever it shall do then
 _SPEEDS = np.array(INVERSE_SPEEDS)
 _PEDALS = np.array(INVERSE_PEDALS)
 
@@ -45,7 +48,9 @@ def settled_accel(param: Array, speed: float, pedal: float, state: Array, contro
         control[k.C_BRAKE] = max(-pedal, 0.0)
         # A car that slows is still in the gear of the higher speed that it comes from.
         state[k.GEAR] = k.cruise_gear(param, speed if pedal > 0.0 else CAME_FROM * speed)
-        state[k.AGE] = -1e9  # no shift in here
+        state[k.AGE] = 1e9  # the clutch has closed long ago
+        control[k.C_MANUAL] = 1.0  # no shift in here
+        control[k.C_GEAR] = state[k.GEAR]
         state[k.BRAKE] = control[k.C_BRAKE]
         state[k.ENGINE] = start / param[k.RADIUS] * k.gear_ratio(param, int(state[k.GEAR]))
         for _ in range(SETTLE):
@@ -147,6 +152,26 @@ def inverse_steer(params: Array, speed: Array, wheel_angle: Array) -> Array:
     return out
 
 
-def launch_delay(params: Array) -> Array:
-    """Time [s] from throttle to first motion of a car at rest, (...,) for params (..., P)."""
-    return params[..., int(P.SHIFT_TIME)] + params[..., int(P.SHIFT_EXTRA)]
+def launch_delay(params: Array, throttle: float = LAUNCH_THROTTLE) -> Array:
+    """Time [s] from throttle to first motion of a car at rest on the level.
+
+    The free engine revs up to where the gearbox leaves neutral, then the gear changes.
+
+    Args:
+        params: (..., NUM_VEHICLE_PARAMS).
+        throttle: (0, 1] held all the time.
+
+    Returns:
+        (...,); inf where the engine does not rev up with so little throttle.
+    """
+    rows = params.reshape(-1, params.shape[-1])
+    delay = np.empty(len(rows))
+    for i, row in enumerate(rows):
+        speed = 0.5 * row[P.NEUTRAL_UP] * row[P.MAX_ENGINE_SPEED]  # half way
+        torque = k.interpolate(row, k.TORQUE_X0, k.TORQUE_Y0, int(row[P.NUM_TORQUE_POINTS]), speed)
+        free = row[P.DAMPING_FREE]
+        damping = free + (row[P.DAMPING_FULL] - free) * throttle
+        surplus = throttle * torque - damping * speed
+        revs = row[P.ENGINE_INERTIA] * 2.0 * speed / surplus if surplus > 0.0 else math.inf
+        delay[i] = revs + row[P.SHIFT_TIME]
+    return delay.reshape(params.shape[:-1])

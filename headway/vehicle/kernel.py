@@ -1,8 +1,9 @@
 """The vehicle-dynamics kernel: dynamic single track, saturating tyres, engine, clutch, gearbox.
 
 Structure after the drive model of PhysX, which CARLA's vehicles use: an engine with inertia and
-speed-proportional damping that falls with throttle, a viscous clutch, gears that leave the engine
-free while they change. Laterally a single-track model with brush tyres (Fiala), blended to the
+speed-proportional damping that falls with throttle, a clutch that is viscous up to the torque that
+it can carry, an automatic gearbox that shuts the throttle and leaves the engine free while it
+changes gear. Laterally a single-track model with brush tyres (Fiala), blended to the
 kinematic one at low speed, where slip angles are ill-conditioned.
 """
 
@@ -45,11 +46,11 @@ RADIUS, WHEEL_INERTIA, WHEEL_DAMPING = (
 )
 MAX_STEER, STEER_LAG = int(P.MAX_STEER), int(P.STEER_LAG)
 BRAKE_FORCE, BRAKE_LAG, HAND_FORCE = int(P.BRAKE_FORCE), int(P.BRAKE_LAG), int(P.HAND_BRAKE_FORCE)
-CLUTCH_LIMIT = int(P.CLUTCH_LIMIT)
+CLUTCH_LIMIT, CLUTCH_TIME = int(P.CLUTCH_LIMIT), int(P.CLUTCH_TIME)
 ENGINE_INERTIA, CLUTCH, MAX_ENGINE = int(P.ENGINE_INERTIA), int(P.CLUTCH), int(P.MAX_ENGINE_SPEED)
 D_FULL, D_ZERO, D_FREE = int(P.DAMPING_FULL), int(P.DAMPING_ZERO), int(P.DAMPING_FREE)
 FINAL, REVERSE_RATIO, NUM_GEARS = int(P.FINAL_RATIO), int(P.REVERSE_RATIO), int(P.NUM_GEARS)
-SHIFT_TIME, SHIFT_EXTRA, LATENCY = int(P.SHIFT_TIME), int(P.SHIFT_EXTRA), int(P.SHIFT_LATENCY)
+SHIFT_TIME, LATENCY, NEUTRAL_UP = int(P.SHIFT_TIME), int(P.SHIFT_LATENCY), int(P.NEUTRAL_UP)
 DRAG, ROLLING, AUTOBOX = int(P.DRAG), int(P.ROLLING), int(P.AUTOBOX)
 N_TORQUE, N_STEER = int(P.NUM_TORQUE_POINTS), int(P.NUM_STEER_POINTS)
 RATIO0, UP0, DOWN0 = int(P.GEAR_RATIO), int(P.UP_RATIO), int(P.DOWN_RATIO)
@@ -103,10 +104,10 @@ def begin_shift(state: Array, param: Array, gear: int) -> None:
     """Open the clutch and head for `gear`, which engages when the shift is over."""
     state[GEAR] = 0.0
     state[TARGET] = gear
-    state[TIMER] = param[SHIFT_TIME] + param[SHIFT_EXTRA]
+    state[TIMER] = param[SHIFT_TIME]
+    state[AGE] = -param[SHIFT_TIME]
     if state[TIMER] <= 0.0:
         state[GEAR] = gear
-        state[AGE] = 0.0
 
 
 @njit(cache=True, error_model="numpy")
@@ -115,7 +116,9 @@ def wanted_gear(state: Array, control: Array, param: Array) -> int:
     gear = int(state[GEAR])
     if control[C_MANUAL] > 0.5:
         return max(-1, min(int(control[C_GEAR]), int(param[NUM_GEARS])))
-    if abs(state[VX]) < STOPPED_SPEED and control[C_THROTTLE] <= 0.0:
+    # At rest the gearbox takes its gear when the engine, still free, has revved up.
+    waits = gear == 0 and state[ENGINE] < param[NEUTRAL_UP] * param[MAX_ENGINE]
+    if abs(state[VX]) < STOPPED_SPEED and (control[C_THROTTLE] <= 0.0 or waits):
         return 0
     if control[C_REVERSE] > 0.5:
         return -1
@@ -143,6 +146,7 @@ def shifted_gear(state: Array, param: Array, gear: int) -> int:
 @njit(cache=True, error_model="numpy")
 def step_gearbox(state: Array, control: Array, param: Array, dt: float) -> None:
     """Let a running shift go on, or begin one."""
+    state[AGE] += dt
     if state[TIMER] > 0.0:
         lever = state[TARGET]
         reverse = control[C_REVERSE] > 0.5
@@ -153,9 +157,7 @@ def step_gearbox(state: Array, control: Array, param: Array, dt: float) -> None:
         if state[TIMER] <= 1e-9:
             state[TIMER] = 0.0
             state[GEAR] = state[TARGET]
-            state[AGE] = 0.0
         return
-    state[AGE] += dt
     gear = int(state[GEAR])
     wanted = wanted_gear(state, control, param)
     if wanted == gear:
@@ -179,8 +181,6 @@ def drive_speed(state: Array, param: Array, external: float, dt: float) -> float
     throttle, speed = state[THROTTLE], state[ENGINE]
     gear = int(state[GEAR])
     free = param[D_ZERO] if gear != 0 else param[D_FREE]
-    if gear == 0 and state[TIMER] > param[SHIFT_TIME]:
-        throttle = 0.0
     damping = free + (param[D_FULL] - free) * throttle
     torque = throttle * interpolate(param, TORQUE_X0, TORQUE_Y0, int(param[N_TORQUE]), speed)
     radius = param[RADIUS]
@@ -188,10 +188,13 @@ def drive_speed(state: Array, param: Array, external: float, dt: float) -> float
     rim = param[WHEEL_DAMPING] / (radius * radius)
     n = gear_ratio(param, gear) / radius
     slip = speed - n * state[VX]
-    clutch, dragged = param[CLUTCH] if gear != 0 else 0.0, 0.0
-    if abs(clutch * slip) > param[CLUTCH_LIMIT]:  # it slides, with dry friction
-        dragged = math.copysign(param[CLUTCH_LIMIT], slip) if gear != 0 else 0.0
-        clutch = 0.0
+    clutch, dragged = 0.0, 0.0
+    if gear != 0:
+        clutch = param[CLUTCH]
+        limit = param[CLUTCH_LIMIT] * min(max(state[AGE] / param[CLUTCH_TIME], 0.0), 1.0)
+        if abs(clutch * slip) > limit:  # it slides, with dry friction
+            dragged = math.copysign(limit, slip)
+            clutch = 0.0
     inertia = param[ENGINE_INERTIA] / dt
     a11 = inertia + damping + clutch
     a12 = -clutch * n
@@ -298,7 +301,8 @@ def step_longitudinal(
     resist = param[BRAKE_FORCE] * state[BRAKE] + param[ROLLING] * weight
     if control[C_HAND] > 0.5:
         resist += param[HAND_FORCE]
-    if state[TIMER] > 0.0 and abs(vx) < STOPPED_SPEED:
+    launching = state[TIMER] > 0.0 or (state[GEAR] == 0.0 and state[THROTTLE] > 0.0)
+    if launching and control[C_MANUAL] < 0.5 and abs(vx) < STOPPED_SPEED:
         resist += HILL_HOLD * weight
     limit = param[FRICTION] * weight
     # Dry friction stops a car and then holds it: it never turns the motion round.
@@ -333,7 +337,8 @@ def substep(
     `steer` is the wheel angle [rad] that the steering heads for, `lags` come from `all_lags`.
     """
     step_gearbox(state, control, param, dt)
-    state[THROTTLE] = control[C_THROTTLE]
+    automatic = control[C_MANUAL] < 0.5 and param[AUTOBOX] > 0.5
+    state[THROTTLE] = 0.0 if automatic and state[TIMER] > 0.0 else control[C_THROTTLE]
     state[BRAKE] += lags[0] * (control[C_BRAKE] - state[BRAKE])
     state[STEER] += lags[1] * (steer - state[STEER])
     force = step_longitudinal(state, control, param, grade[0], dt)

@@ -35,7 +35,7 @@ class VehicleState(IntEnum):
     GEAR = 7  # -1 reverse, 0 neutral, 1 ... forward
     TARGET_GEAR = 8  # the gear that a running shift ends in
     SHIFT_TIMER = 9  # [s] left of a running shift, 0 when none
-    SHIFT_AGE = 10  # [s] since the last automatic shift ended
+    SHIFT_AGE = 10  # [s] since the last shift ended, negative while one runs
     ENGINE_SPEED = 11  # [rad/s]
     THROTTLE = 12  # [0, 1] as it acts
     BRAKE = 13  # [0, 1] as it acts
@@ -91,22 +91,23 @@ class VehicleParam(IntEnum):
     FINAL_RATIO = 24
     REVERSE_RATIO = 25  # magnitude
     NUM_GEARS = 26
-    SHIFT_TIME = 27  # [s] nominal, the engine turns free
-    SHIFT_EXTRA = 28  # [s] before it, without drive and with the throttle shut
+    SHIFT_TIME = 27  # [s] the engine turns free
+    NEUTRAL_UP = 28  # share of the engine's maximum speed at which a car at rest takes its gear
     SHIFT_LATENCY = 29  # [s] between two automatic shifts
     DRAG = 30  # [N s^2/m^2] half rho times coefficient times area
     ROLLING = 31  # rolling resistance per newton of load
     NUM_TORQUE_POINTS = 32
     NUM_STEER_POINTS = 33
     AUTOBOX = 34  # 1: shifts by itself
-    GEAR_RATIO = 35  # block of MAX_GEARS
-    UP_RATIO = 45  # block of MAX_GEARS, share of the engine's maximum speed
-    DOWN_RATIO = 55  # block of MAX_GEARS
-    TORQUE_SPEED = 65  # [rad/s] block of MAX_TORQUE_POINTS
-    TORQUE = 73  # [Nm] block of MAX_TORQUE_POINTS
-    STEER_SPEED = 81  # [m/s] block of MAX_STEER_POINTS
-    STEER_SCALE = 87  # block of MAX_STEER_POINTS
-    INVERSE = 93  # block of NUM_INVERSE_SPEEDS * NUM_INVERSE_PEDALS accelerations [m/s^2]
+    CLUTCH_TIME = 35  # [s] in which the clutch comes to carry its limit, after a shift
+    GEAR_RATIO = 36  # block of MAX_GEARS
+    UP_RATIO = 46  # block of MAX_GEARS, share of the engine's maximum speed
+    DOWN_RATIO = 56  # block of MAX_GEARS
+    TORQUE_SPEED = 66  # [rad/s] block of MAX_TORQUE_POINTS
+    TORQUE = 74  # [Nm] block of MAX_TORQUE_POINTS
+    STEER_SPEED = 82  # [m/s] block of MAX_STEER_POINTS
+    STEER_SCALE = 88  # block of MAX_STEER_POINTS
+    INVERSE = 94  # block of NUM_INVERSE_SPEEDS * NUM_INVERSE_PEDALS accelerations [m/s^2]
 
 
 NUM_VEHICLE_PARAMS = int(VehicleParam.INVERSE) + NUM_INVERSE_SPEEDS * NUM_INVERSE_PEDALS

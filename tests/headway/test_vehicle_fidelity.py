@@ -7,6 +7,7 @@ import pytest
 
 from scenarios.fidelity import DOCUMENT, document, summary
 from scenarios.fidelity_experiments import Row, all_rows, recordings
+from scenarios.fidelity_fit import FIGURES, cost, longitudinal_rows, search
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +24,7 @@ def _of(rows: list[Row], source: str, words: str) -> list[Row]:
 def test_most_rows_reach_their_goal(rows):
     steady = [row for row in rows if row.kind == "steady"]
     delays = [row for row in rows if row.kind == "delay"]
-    assert sum(row.reached for row in steady) >= 0.8 * len(steady)
+    assert sum(row.reached for row in steady) >= 0.85 * len(steady)
     assert sum(row.reached for row in delays) >= len(delays) - 1  # 0.9.13's launch contradicts
 
 
@@ -67,6 +68,22 @@ def test_every_source_is_named_with_its_licence(rows):
     sources = recordings()["sources"]
     assert {row.source for row in rows} <= set(sources)
     assert all(source["licence"] and source["where"] for source in sources.values())
+
+
+def test_search_finds_a_figure_again():
+    """The MKZ's torque, put off by a fifth, comes back to what the table is made with."""
+    (figure,) = [f for f in FIGURES if f.vehicle.endswith("mkz_2020") and f.name == "torque_scale"]
+    shipped, best = figure.value, cost(longitudinal_rows())
+    try:
+        figure.put(0.8 * shipped)
+        off = cost(longitudinal_rows())
+        reached = search([figure])
+        assert off > 1.2 * best
+        assert reached < 1.02 * best
+        assert figure.value == pytest.approx(shipped, rel=0.05)
+    finally:
+        figure.put(shipped)
+    assert cost(longitudinal_rows()) == best
 
 
 def test_document_is_up_to_date(rows):

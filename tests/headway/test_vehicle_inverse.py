@@ -14,6 +14,7 @@ from headway.vehicle import (
     vehicle_types,
 )
 from headway.vehicle import VehicleControlIndex as C
+from headway.vehicle import VehicleParam as P
 from headway.vehicle import VehicleState as S
 
 CARS = [
@@ -36,7 +37,8 @@ def _drive(type_id: str, accel: float, start: float, seconds: float) -> np.ndarr
     for i in range(settle + round(seconds / 0.05)):
         if i <= settle:  # rolling in gear, the clutch settled, at the asked speed
             state[0, S.VX] = start
-            state[0, S.SHIFT_AGE] = 0.0 if i < settle // 2 else -1e9  # then no shift
+            if i == settle // 2:
+                params[0, P.SHIFT_LATENCY] = 1e9  # no shift from here on
         throttle, brake = inverse_accel(params, state[:, S.VX], np.array([accel]))
         control[0, C.THROTTLE], control[0, C.BRAKE] = throttle[0], brake[0]
         step_vehicles(state, control, params, grade, active, 0.05)
@@ -87,15 +89,16 @@ def test_steer_round_trip(type_id):
         assert state[:, S.STEER] == pytest.approx(angle, abs=5e-3)
 
 
+@pytest.mark.parametrize("throttle", [0.2, 0.6, 1.0])
 @pytest.mark.parametrize("type_id", CARS)
-def test_launch_delay_is_the_time_to_first_motion(type_id):
+def test_launch_delay_is_the_time_to_first_motion(type_id, throttle):
     params = vehicle_params(type_id)[None]
     state = np.zeros((1, NUM_VEHICLE_STATES))
     control = np.zeros((1, NUM_VEHICLE_CONTROLS))
-    control[0, C.THROTTLE] = 0.6
+    control[0, C.THROTTLE] = throttle
     t = 0.0
     while state[0, S.VX] < 0.01:
         step_vehicles(state, control, params, np.zeros((1, 2)), np.ones(1, dtype=bool), 0.01)
         t += 0.01
         assert t < 3.0
-    assert t == pytest.approx(launch_delay(params)[0], abs=0.05)
+    assert t == pytest.approx(launch_delay(params, throttle)[0], abs=0.05)
