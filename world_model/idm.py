@@ -1,8 +1,9 @@
 """Reacting traffic: vehicles keep to their lanes and follow each other, and ego, by IDM.
 
-Each takes the likeliest way (straight on, unless its turn says otherwise), heeds limits, bends and
-lights, and brakes for whoever is ahead, be it a lead, a walker or, under each proposal anew, ego.
-Nobody gives way to crossing vehicles here, and nobody changes lanes who has not begun to.
+Each takes the likeliest way (straight on, unless its turn says otherwise), heeds limits, bends,
+lights and stop signs, and brakes for whoever is ahead, be it a lead, a walker or, under each
+proposal anew, ego. Nobody gives way to crossing vehicles here, and nobody changes lanes who has not
+begun to.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from world_model.lane_paths import Roads, lay_paths, make_roads, new_paths
 from world_model.spread import UNBOUND, SpreadConfig, spread, times
 
 STANDING = 0.2  # [m/s]
+REMEMBERED = 20  # samples of history before standing means anything
 AHEAD = 40.0  # [m] that one looks beyond where one will be
 
 
@@ -84,10 +86,11 @@ class IdmWorld:
         horizon = proposals.dt * steps
         speed = agents.speed
         reach = (speed + 0.5 * self.config.accel * horizon) * horizon + AHEAD
+        stood, starts = _stood(scene)
         paths = new_paths(num, float(reach.max()) if num else 0.0)
         lay_paths(
             self._layout(scene.lane_graph), agents.kind, agents.pose, agents.z, agents.velocity,
-            agents.yaw_rate, agents.extent, scene.signal_state, self.config.lateral_accel,
+            agents.yaw_rate, agents.extent, starts, scene.signal_state, self.config.lateral_accel,
             self.config.brake, paths,
         )  # fmt: skip
         relations = relate(paths, agents.pose, agents.velocity, agents.extent, reach)
@@ -101,7 +104,7 @@ class IdmWorld:
         mean = np.empty((p, num, steps, 3))
         drive_on(
             self._law, paths, relations, agents.pose, agents.velocity, agents.extent, hold_speed,
-            settle_s, _stood(scene) & ~paths.go, ego_at, ego_speed, proposals.dt, mean,
+            settle_s, stood & ~paths.go, ego_at, ego_speed, proposals.dt, mean,
         )  # fmt: skip
         lane_std = np.where(paths.num > 0, self.config.lane_std, UNBOUND)
         covariance = spread(self.config, scene, t, mean[..., 2], lane_std)
@@ -120,9 +123,12 @@ class IdmWorld:
         return self._roads
 
 
-def _stood(scene: Scene) -> Array:
-    """(A,) bool, whether they stood for as long as anybody remembers, a second at least."""
+def _stood(scene: Scene) -> tuple[Array, Array]:
+    """Who stood for as long as anybody remembers, a second at least, and who has just started."""
     agents = scene.agents
-    moved = np.where(agents.history_mask, agents.history[..., 3], 0.0)
-    long_enough = agents.history_mask.sum(axis=1) >= 20
-    return long_enough & (moved.max(axis=1, initial=0.0) < STANDING) & (agents.speed < STANDING)
+    speed = agents.history[..., 3]
+    fastest = np.where(agents.history_mask, speed, 0.0).max(axis=1, initial=0.0)
+    slowest = np.where(agents.history_mask, speed, np.inf).min(axis=1, initial=np.inf)
+    stands = agents.speed < STANDING
+    stood = (agents.history_mask.sum(axis=1) >= REMEMBERED) & (fastest < STANDING) & stands
+    return stood, (slowest < STANDING) & ~stands

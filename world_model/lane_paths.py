@@ -31,6 +31,7 @@ METRES_PER_CURVATURE = 20.0  # [m/(1/m)] a wrong curvature counts as much as thi
 YELLOW_BRAKE, RED_BRAKE = 3.0, 6.0  # [m/s^2] beyond which nobody stops any more
 LIGHT_NEAR = 12.0  # [m] to a light's line: who stands there waits for it
 FAR = 1e9
+STOP_SIGN = -2
 DRIVING = kind_bits((LaneKind.DRIVING,))
 DRIVING_KIND = int(LaneKind.DRIVING)
 RED, YELLOW, GREEN = int(SignalState.RED), int(SignalState.YELLOW), int(SignalState.GREEN)
@@ -40,8 +41,8 @@ VEHICLE, TWO_WHEELER = int(AgentKind.VEHICLE), int(AgentKind.TWO_WHEELER)
 class Roads(NamedTuple):
     """What the kernels read of a LaneGraph; fields as there.
 
-    `light_start` (L+1,) is the CSR by lane of `light_s` [m], `light_signal` and `light_lane` (the
-    junction lane that the light guards, -1 for all).
+    `line_start` (L+1,) is the CSR by lane of the lines at lights and stop signs: `line_s` [m],
+    `line_signal` (`STOP_SIGN` for signs) and `line_lane` (the junction lane guarded, -1 for all).
     """
 
     lanes: LaneArrays
@@ -55,24 +56,29 @@ class Roads(NamedTuple):
     succ: Array
     pred_start: Array
     pred: Array
-    light_start: Array
-    light_s: Array
-    light_signal: Array
-    light_lane: Array
+    line_start: Array
+    line_s: Array
+    line_signal: Array
+    line_lane: Array
 
 
 def make_roads(graph: LaneGraph) -> Roads:
     """Lay out `graph` for the kernels."""
-    lit = np.flatnonzero((graph.stop_kind == StopKind.LIGHT) & (graph.stop_signal >= 0))
-    lit = lit[np.lexsort((graph.stop_s[lit], graph.stop_lane[lit]))]
-    per_lane = np.bincount(graph.stop_lane[lit], minlength=graph.num_lanes)
+    lines = np.flatnonzero(
+        ((graph.stop_kind == StopKind.LIGHT) & (graph.stop_signal >= 0))
+        | (graph.stop_kind == StopKind.STOP)
+    )
+    lines = lines[np.lexsort((graph.stop_s[lines], graph.stop_lane[lines]))]
+    per_lane = np.bincount(graph.stop_lane[lines], minlength=graph.num_lanes)
     return Roads(
         graph.arrays(),
         *(np.ascontiguousarray(getattr(graph, name)) for name in Roads._fields[1:11]),
-        light_start=np.concatenate([[0], np.cumsum(per_lane)]).astype(np.int32),
-        light_s=graph.stop_s[lit].astype(np.float64),
-        light_signal=graph.stop_signal[lit].astype(np.int32),
-        light_lane=graph.stop_junction_lane[lit].astype(np.int32),
+        line_start=np.concatenate([[0], np.cumsum(per_lane)]).astype(np.int32),
+        line_s=graph.stop_s[lines].astype(np.float64),
+        line_signal=np.where(
+            graph.stop_kind[lines] == StopKind.LIGHT, graph.stop_signal[lines], STOP_SIGN
+        ).astype(np.int32),
+        line_lane=graph.stop_junction_lane[lines].astype(np.int32),
     )
 
 
@@ -86,7 +92,7 @@ class Paths(NamedTuple):
         pose: (A, M, 3) x, y [m], yaw [rad], map frame.
         allowed: (A, M) [m/s] by limits and bends, with room to brake for what follows.
         offset: (A,) [m] the agent beside its path, left positive.
-        stop: (A,) [m] the line of a light that holds the agent, `FAR` for none.
+        stop: (A,) [m] the line of a light or stop sign that holds the agent, `FAR` for none.
         go: (A,) bool, whether a light just ahead says go.
     """
 
@@ -113,13 +119,15 @@ def new_paths(num: int, length: float) -> Paths:
 @njit(cache=True)
 def lay_paths(
     roads: Roads, kind: Array, pose: Array, z: Array, velocity: Array, yaw_rate: Array,
-    extent: Array, signal_state: Array, lateral_accel: float, brake: float, paths: Paths,
+    extent: Array, starts: Array, signal_state: Array, lateral_accel: float, brake: float,
+    paths: Paths,
 ) -> None:  # fmt: skip
     """Find each vehicle's way and write it into `paths`; arrays as in `Agents` and `Scene`.
 
     Args:
         roads: of the town.
         kind, pose, z, velocity, yaw_rate, extent: of the agents.
+        starts: (A,) bool, whether they stood a moment ago: a stop sign holds them no more.
         signal_state: of the lights.
         lateral_accel: [m/s^2] in bends.
         brake: [m/s^2] before bends and lower limits.
@@ -140,8 +148,8 @@ def lay_paths(
         here = max(roads.speed_limit[lane], 1.0)
         factor = min(max(speed / here, 1.0), 1.3)  # who is above the limit stays above it
         _sample(roads, paths, a, factor, lateral_accel, brake)
-        paths.stop[a], paths.go[a] = _light(
-            roads, paths, a, extent[a, 0], speed, signal_state
+        paths.stop[a], paths.go[a] = _line(
+            roads, paths, a, extent[a, 0], speed, starts[a], signal_state
         )  # fmt: skip
 
 
@@ -289,24 +297,33 @@ def _sample(
 
 
 @njit(cache=True)
-def _light(
-    roads: Roads, paths: Paths, a: int, half_length: float, speed: float, signal_state: Array
+def _line(
+    roads: Roads,
+    paths: Paths,
+    a: int,
+    half_length: float,
+    speed: float,
+    starts: bool,
+    signal_state: Array,
 ) -> tuple[float, bool]:
-    """Where on its path a light holds vehicle `a` [m] (FAR for nowhere), and whether one says go.
+    """Where on its path a line holds vehicle `a` [m] (FAR: nowhere), and whether a light says go.
 
-    A light that shows red is taken to go on showing it.
+    A light that shows red is taken to go on showing it, and a stop sign to hold for as long.
     """
     for k in range(paths.num[a]):
         lane = paths.lane[a, k]
         following = paths.lane[a, k + 1] if k + 1 < paths.num[a] else -1
-        for q in range(roads.light_start[lane], roads.light_start[lane + 1]):
-            if roads.light_lane[q] >= 0 and following >= 0 and roads.light_lane[q] != following:
+        for q in range(roads.line_start[lane], roads.line_start[lane + 1]):
+            if roads.line_lane[q] >= 0 and following >= 0 and roads.line_lane[q] != following:
                 continue
-            line = paths.start[a, k] + roads.light_s[q]
+            line = paths.start[a, k] + roads.line_s[q]
             gap = line - half_length
             if gap < -0.5:
                 continue  # the front is past it
-            state = signal_state[roads.light_signal[q]]
+            sign = roads.line_signal[q] == STOP_SIGN
+            if sign and starts:
+                continue
+            state = RED if sign else signal_state[roads.line_signal[q]]
             needed = speed * speed / (2.0 * max(gap, 0.1))
             if (state == RED and needed < RED_BRAKE) or (state == YELLOW and needed < YELLOW_BRAKE):
                 return line, False

@@ -150,6 +150,17 @@ def test_it_stops_at_a_red_light_and_drives_on_at_a_green_one(grid):
     assert np.hypot(*(past[-1, :2] - past[0, :2])) > 20.0
 
 
+def test_it_stops_at_a_stop_sign_and_drives_on_once_it_has_stood_there(grid):
+    q = int(np.flatnonzero(grid.stop_kind == StopKind.STOP)[0])
+    lane, line = int(grid.stop_lane[q]), float(grid.stop_s[q])
+    comes = imagine(scene_of(grid, [on_lane(grid, lane, line - 15.0, 6.0)])).mean[0, 0, 0]
+    assert line - 3.0 < way(grid, lane, comes)[-1] + 2.3 < line + 0.1
+    scene = scene_of(grid, [on_lane(grid, lane, line - 3.5, 0.8)])
+    scene.agents.history[0, :30, 3] = 0.0
+    starts = imagine(scene).mean[0, 0, 0]
+    assert np.hypot(*(starts[-1, :2] - starts[0, :2])) > 10.0
+
+
 def test_who_stands_for_no_reason_goes_on_standing_but_starts_at_a_green_light(grid):
     lane, q = light_lane(grid)
     line = float(grid.stop_s[q])
