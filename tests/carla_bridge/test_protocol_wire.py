@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import mmap
 import random
+import socket
+import struct
 import time
 from pathlib import Path
 
@@ -106,3 +109,40 @@ def test_requests_may_be_cut_anywhere(raw, connect):
             client.socket.sendall(data[begin:end])
             time.sleep(0.001)
         assert [client.receive()[1] for _ in requests] == [1, 2, 3, 4, 5]
+
+
+def _episodes(stream: socket.socket, wait_s: float) -> list[int]:
+    """Episodes of the frames that come within `wait_s` from now."""
+    data, end = b"", time.monotonic() + wait_s
+    while (left := end - time.monotonic()) > 0.0:
+        stream.settimeout(left)
+        with contextlib.suppress(TimeoutError):
+            data += stream.recv(1 << 16)
+    episodes = []
+    while len(data) >= 4:
+        (length,) = struct.unpack_from("<I", data)
+        if len(data) < 4 + length:
+            break
+        # The header of every sensor's data, 48 bytes, and then the world's own.
+        episodes.append(struct.unpack_from("<Q", data, 4 + 48)[0])
+        data = data[4 + length :]
+    return episodes
+
+
+def test_a_new_world_and_the_workers_wait_for_the_client_s_episode(raw, grid_server, free_port):
+    """What a client cannot bear while it has none: a frame, or its traffic manager's step."""
+    raw.value("get_sensor_token", 1)
+    (old, _), address = raw.value("get_episode_info"), ("127.0.0.1", grid_server.port + 1)
+    assert raw.value("add_traffic_manager_running", ["127.0.0.1", free_port])
+    with socket.create_connection(address) as stream:
+        stream.sendall(struct.pack("<I", 1))
+        assert set(_episodes(stream, 0.5)) == {old}
+        load = raw.send("load_new_episode", "grid", True, 0)
+        worker = raw.send("get_episode_settings")
+        assert raw.receive()[1] == load
+        _episodes(stream, 0.05)  # what was on its way
+        assert _episodes(stream, 0.4) == []
+        token = raw.send("get_sensor_token", 1)
+        assert [raw.receive()[1] for _ in range(2)] == [token, worker]
+        assert old + 1 in _episodes(stream, 0.5)
+    raw.call("destroy_traffic_manager", free_port)
