@@ -235,11 +235,20 @@ def short_town(name: str) -> str:
     return name.rsplit("/", 1)[-1]
 
 
-def free_port() -> int:
-    """A port of 127.0.0.1 that nobody listens on, for a traffic manager."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+def free_port(count: int = 1) -> int:
+    """A port of 127.0.0.1 that nobody listens on, for a traffic manager.
+
+    Args:
+        count: how many ports in a row are to be free, from this one on.
+    """
+    while True:
+        with contextlib.ExitStack() as stack, contextlib.suppress(OSError, OverflowError):
+            port = 0
+            for offset in range(count):
+                probe = stack.enter_context(socket.socket())
+                probe.bind(("127.0.0.1", port + offset if offset else 0))
+                port = port or probe.getsockname()[1]
+            return port
 
 
 def _release(version: str) -> tuple[str, ...]:

@@ -32,9 +32,11 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from carla_bridge.session import free_port
+
 DEFAULT_PEER = Path(__file__).resolve().parents[1].parent / "shared/reference/carla_wire/server.py"
 WARM_UP_TICKS = 100
-TM_PORT_OFFSET = 5000
+SERVER_PORTS = 3  # of the RPCs, the streams, and several servers
 
 
 @dataclass(frozen=True)
@@ -80,11 +82,12 @@ def run_client(port: int, case: Case, xodr: str) -> dict[str, Any]:
     blueprint = world.get_blueprint_library().find("vehicle.tesla.model3")
     spawn = [carla.command.SpawnActor(blueprint, point) for point in points[: case.num_cars]]
     if case.mode == "traffic_manager":
-        manager = client.get_trafficmanager(port + TM_PORT_OFFSET)
+        tm_port = free_port()
+        manager = client.get_trafficmanager(tm_port)
         manager.set_synchronous_mode(True)
         manager.set_random_device_seed(1)
         future: Any = carla.command.FutureActor  # the wheel's stub has it as a class
-        autopilot = carla.command.SetAutopilot(future, True, port + TM_PORT_OFFSET)
+        autopilot = carla.command.SetAutopilot(future, True, tm_port)
         spawn = [command.then(autopilot) for command in spawn]
     ids = [r.actor_id for r in client.apply_batch_sync(spawn, True) if not r.error]
     if len(ids) < case.num_cars:
@@ -117,19 +120,6 @@ def run_client(port: int, case: Case, xodr: str) -> dict[str, Any]:
         "client_cpu_us": 1e6 * cpu / case.num_ticks,
         "places": places,
     }
-
-
-def free_port() -> int:
-    """Return a port such that it and the next two are free."""
-    while True:
-        port = random.randrange(30000, 50000)
-        try:
-            for offset in (0, 1, 2, TM_PORT_OFFSET):
-                with socket.socket() as probe:
-                    probe.bind(("127.0.0.1", port + offset))
-        except OSError:
-            continue
-        return port
 
 
 @contextmanager
@@ -165,7 +155,7 @@ def peer_command(path: Path, port: int) -> list[str]:
 
 def world_of(peer: Path, file: Path) -> Path:
     """Write the OpenDRIVE of the peer's world to `file`."""
-    port = free_port()
+    port = free_port(SERVER_PORTS)
     with server(peer_command(peer, port), port):
         client = carla.Client("127.0.0.1", port)
         client.set_timeout(30.0)
@@ -199,7 +189,7 @@ def measure(command: list[str], port: int, case: Case, xodr: Path | None = None)
 
 def start_seconds() -> float:
     """Return the time from starting our server to the end of the first `get_world()` [s]."""
-    port = free_port()
+    port = free_port(SERVER_PORTS)
     begin = time.perf_counter()
     with server(our_command(port), port):
         client = carla.Client("127.0.0.1", port)
@@ -210,7 +200,7 @@ def start_seconds() -> float:
 
 def load_seconds(town: str) -> float | None:
     """Return the time of `load_world(town)` [s], None where that town is not installed."""
-    port = free_port()
+    port = free_port(SERVER_PORTS)
     with server(our_command(port), port):
         client = carla.Client("127.0.0.1", port)
         client.set_timeout(60.0)
@@ -227,7 +217,7 @@ def repeatability() -> float:
     case = Case("repeat", "traffic_manager", 20, 800 - WARM_UP_TICKS)
     places = []
     for _ in range(2):
-        port = free_port()
+        port = free_port(SERVER_PORTS)
         places.append(np.array(measure(our_command(port), port, case)["places"]))
     return float(np.hypot(*(places[0] - places[1]).T).max())
 
@@ -252,10 +242,10 @@ def compare(peer: Path | None, rounds: int, folder: Path, console: Console) -> T
         ours: list[dict[str, Any]] = []
         theirs: list[dict[str, Any]] = []
         for _ in range(rounds):
-            port = free_port()
+            port = free_port(SERVER_PORTS)
             ours.append(measure(our_command(port), port, case, xodr))
             if peer is not None:
-                port = free_port()
+                port = free_port(SERVER_PORTS)
                 theirs.append(measure(peer_command(peer, port), port, case))
         speed, cpu = median(ours, "ticks_per_s"), median(ours, "client_cpu_us")
         other = median(theirs, "ticks_per_s") if theirs else float("nan")

@@ -29,6 +29,7 @@ class Connection(asyncio.Protocol):
 
     Attributes:
         link: of the traffic managers that live in this client, None while there are none.
+        num_episodes: how often the client has asked for the world's stream.
         peer: address of the client.
     """
 
@@ -48,6 +49,7 @@ class Connection(asyncio.Protocol):
         self._fed = 0  # bytes that the unpacker got
         self._pending = False  # whether it holds the beginning of a message
         self.link: TrafficManagerLink | None = None
+        self.num_episodes = 0
         self.peer: tuple[str, int] = ("?", 0)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:

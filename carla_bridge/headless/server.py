@@ -25,11 +25,10 @@ from carla_bridge.headless.streams import WORLD_STREAM, StreamConnection, Stream
 from carla_bridge.headless.towns import Town, load_town, town_from_xodr
 from carla_bridge.headless.traffic_manager import TrafficManagerLink
 from carla_bridge.headless.world import World, warm_world
+from carla_bridge.headless.world_change import change_world, tidy_memory
 
 VERSION = "0.9.16"
 GENERATED_TOWN = "OpenDriveMap"  # the name under which clients load what they sent as OpenDRIVE
-# The client's episode is null while it changes worlds; a frame that comes too early ends it.
-SWAP_S = 0.03
 BUSY_S = 1e-3
 PORT_TRIES = 50
 
@@ -58,6 +57,7 @@ class Server:
         ros_streams: streams that a client wants on ROS; kept, nothing more.
         unknown: how often which RPC was asked for that does not exist.
         port: of the RPCs; streams are on the next one.
+        num_changes: of worlds that are under way: time stands still and nothing is published.
     """
 
     def __init__(
@@ -84,11 +84,12 @@ class Server:
         self._seed = seed
         self._log = log
         self._free_running = asyncio.Event()
-        self._num_swaps = 0  # changes of worlds that are under way
+        self.num_changes = 0
+        self._changes: set[asyncio.Task[None]] = set()
         warm_up(town)
         self.world = World(town, seed)
-        self._adopt(self.world)
-        _tidy_memory()
+        self.adopt(self.world)
+        tidy_memory()
 
     def log(self, message: str) -> None:
         """Tell the person at the terminal."""
@@ -119,7 +120,7 @@ class Server:
     def _tick(self, call: Call) -> None:
         if not call.connection.open:  # killed while it waited
             return
-        if self._num_swaps:
+        if self.num_changes:
             # A client that loads a world ticks while it waits: not the new world, whose first
             # tick is the user's.
             call.answer(self.world.frame)
@@ -141,7 +142,7 @@ class Server:
 
     def tick_within_batch(self) -> None:
         """Step because a batch asked for it."""
-        if self.synchronous:
+        if self.synchronous and not self.num_changes:
             self.step()
             for link in tuple(self.links):
                 link.frame_published()
@@ -160,6 +161,11 @@ class Server:
         if WORLD_STREAM in streams.ids:
             streams.publish(WORLD_STREAM, self.world.episode_message(delta))
 
+    def publish_state(self) -> None:
+        """Send the world's state out of turn, without what sensors saw."""
+        if WORLD_STREAM in self.streams.ids and not self.num_changes:
+            self.streams.publish(WORLD_STREAM, self.episode_message())
+
     def episode_message(self) -> bytes:
         """Return the world's current state, for who has just subscribed."""
         return self.world.episode_message(self.fixed_delta)
@@ -174,8 +180,7 @@ class Server:
         """Take new settings and publish a frame that carries them; nothing moves in it."""
         self.world.settings = settings
         self.world.frame += 1
-        if WORLD_STREAM in self.streams.ids:
-            self.streams.publish(WORLD_STREAM, self.episode_message())
+        self.publish_state()
         self._follow_settings()
 
     def _follow_settings(self) -> None:
@@ -192,7 +197,7 @@ class Server:
                 await asyncio.sleep(BUSY_S if self.streams.busy else self.clock.delay())
             else:
                 await asyncio.sleep(FRAME_S)
-            if not self.synchronous:
+            if not self.synchronous and not self.num_changes:
                 self.step()
                 for link in tuple(self.links):
                     link.frame_published()
@@ -235,41 +240,21 @@ class Server:
         self.generated_town = town_from_xodr(GENERATED_TOWN, xodr)
 
     def change_world(self, call: Call, world: World, reset_settings: bool) -> None:
-        """Answer the caller and change to a prepared world shortly after."""
-        _tidy_memory()  # here, where the client still waits for its answer
-        for link in tuple(self.links):
-            link.world_loads(link is call.connection.link)
-        self._num_swaps += 1
-        call.answer()
-        asyncio.get_running_loop().call_later(SWAP_S, self._swap, world, reset_settings)
+        """Answer the caller and change to a prepared world, both shortly after."""
+        change = change_world(self, call, world, reset_settings)
+        task = asyncio.get_running_loop().create_task(change)
+        self._changes.add(task)
+        task.add_done_callback(self._changes.discard)
 
-    def _swap(self, world: World, reset_settings: bool) -> None:
-        self._num_swaps -= 1
-        old = self.world
-        world.episode_id = old.episode_id + 1
-        world.frame = old.frame + 1  # clients drop frames that seem to be old
-        if not reset_settings:
-            world.settings = old.settings
-        self.streams.forget_sensors()
+    def adopt(self, world: World) -> None:
+        """Make a world the one that is simulated."""
         self.world = world
-        del old
-        self._adopt(world)
-        self.streams.publish(WORLD_STREAM, self.episode_message())
-
-    def _adopt(self, world: World) -> None:
         world.sensor_listeners = self.streams.ids
         self._follow_settings()
 
     def token(self, stream_id: int) -> bytes:
         """Return the 24 bytes with which a client finds a stream."""
         return _TOKEN.pack(stream_id, self.port + 1, 1, 0)
-
-
-def _tidy_memory() -> None:
-    """Let collections skip what lives as long as a world, and take what the last one left."""
-    gc.unfreeze()
-    gc.collect()
-    gc.freeze()
 
 
 def warm_up(town: Town) -> None:

@@ -14,6 +14,7 @@ from carla_bridge.frames import pose_to_carla
 from carla_bridge.headless.actors import ActorTable
 from carla_bridge.headless.blueprints import ActorKind
 from carla_bridge.headless.wire import bounding_box
+from headway.road.shapes import boxes_share_axes
 from headway.types import Array, SignalState
 
 _VEHICLE = int(ActorKind.VEHICLE)
@@ -355,24 +356,12 @@ def touch_triggers(
             far = reach + boxes[t, 5] + boxes[t, 6]
             if abs(dx) > far or abs(dy) > far or abs(pose[i, 2] - boxes[t, 2]) > 3.0:
                 continue
-            if not _boxes_touch(extent[i], dx, dy, cos, sin, boxes[t]):
+            if not boxes_share_axes(
+                dx, dy, boxes[t, 3], boxes[t, 4], boxes[t, 5], boxes[t, 6],
+                cos, sin, extent[i, 0], extent[i, 1],
+            ):  # fmt: skip
                 continue
             if boxes[t, 8] > 0.0:
                 speed_limit[i] = boxes[t, 8]
             elif at_light[i] < 0:
                 at_light[i] = rows[t]
-
-
-@njit(cache=True)
-def _boxes_touch(extent: Array, dx: float, dy: float, cos: float, sin: float, box: Array) -> bool:
-    """Separating axes of a vehicle's box and a volume, (dx, dy) from the volume to the vehicle."""
-    bc, bs, hx, hy = box[3], box[4], box[5], box[6]
-    ex, ey = extent[0], extent[1]
-    along, cross = abs(bc * cos + bs * sin), abs(bc * sin - bs * cos)
-    if abs(dx * bc + dy * bs) > hx + ex * along + ey * cross:
-        return False
-    if abs(-dx * bs + dy * bc) > hy + ex * cross + ey * along:
-        return False
-    if abs(dx * cos + dy * sin) > ex + hx * along + hy * cross:
-        return False
-    return abs(-dx * sin + dy * cos) <= ey + hx * cross + hy * along

@@ -21,7 +21,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import Callable
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
@@ -38,13 +37,12 @@ SILENCE_AFTER_SLIP_S = 0.02  # the worker is known to sleep
 PARK_SYNCHRONOUS_S = 1.0  # what the client's own time-outs bear
 PARK_UNKNOWN_S = 0.02  # an asynchronous TM polls: hold it only shortly
 RETRY_S = 2e-4
+POLLING_S = 0.1  # a worker that polls so long without a step made it just before its release
 IMMEDIATE_RETRIES = 5
 MAX_KICKS = 20
 RECONNECT_S = 1.0  # for the TM's port to answer
 GUARD_S = 1e-3  # delay of each answer where that port cannot be reached
 ASLEEP_S = 0.3  # for a worker to come back before a world is loaded
-EPISODE_S = 3.0  # for the client to have its new episode
-LOAD_S = 0.06  # from load_new_episode to the worker's release: longer than the swap of worlds
 
 
 class Mode(Enum):
@@ -82,8 +80,7 @@ class TrafficManagerLink:
         self._reachable = True
         self._closed = False
         self._loading = 0
-        self._has_episode = True
-        self._at_rest: Callable[[], None] | None = None
+        self._all_came = asyncio.Event()  # set while every worker is parked
         self._mode = Mode.UNKNOWN
         self._may_step = False  # whether the last tick gave the worker its permission
         self._parked: list[Call] = []
@@ -92,6 +89,7 @@ class TrafficManagerLink:
         self._fresh = False  # whether every worker was released, or asleep, after the held frame
         self._held: tuple[Call, Any] | None = None
         self._held_may_idle = False
+        self._held_since = 0.0  # [s] of the loop's clock
         self._num_ticks = 0
         self._num_retries = 0
         self._num_kicks = 0
@@ -106,8 +104,6 @@ class TrafficManagerLink:
         """See an RPC of this client go by; true if it is taken and will be answered later."""
         if name == "get_weather_parameters":
             self._num_steps += 1
-        elif name == "query_lights_state":
-            self._has_episode = True  # the end of what a client asks for a new episode
         elif name == "get_episode_settings" and message_id is not None:
             return self._park(Call(self._connection, message_id, entry))
         return False
@@ -128,6 +124,7 @@ class TrafficManagerLink:
             return
         self._held = (call, value)
         self._held_may_idle = may_idle
+        self._held_since = self._loop.time()
         self._num_ticks += 1
         self._num_retries = self._num_kicks = 0
         if not self._server.synchronous and not may_idle:
@@ -148,37 +145,34 @@ class TrafficManagerLink:
         if self._mode is not Mode.SYNCHRONOUS:
             self.frame_published()
 
-    def when_parked(self, action: Callable[[], None]) -> None:
-        """Call `action` with every worker parked: then it may take the client's episode away."""
-        self._loading += 1
-        self._disarm()
-
-        def act() -> None:
-            if self._at_rest is not None:
-                self._at_rest = None
-                action()
-                self._loading -= 1
-
-        self._at_rest = act
-        if self._all_parked:
-            act()
-        else:  # one that sleeps does not come, and does no harm
-            self._loop.call_later(ASLEEP_S, act)
-
-    def world_loads(self, by_own_client: bool) -> None:
-        """Keep the workers parked while their client has no episode.
-
-        Args:
-            by_own_client: whether this client asked for it, and so makes a new episode of its own.
-        """
+    def hold_for_load(self) -> None:
+        """Release no worker until `world_loaded`: their client will be without an episode."""
         self._loading += 1
         self._disarm()
         if self._held is not None:
             call, value = self._held
             self._held = None
             call.answer(value)
-        self._has_episode = not by_own_client
-        self._loop.call_later(LOAD_S, self._world_loaded, self._loop.time() + EPISODE_S)
+
+    async def at_rest(self) -> None:
+        """Wait until every worker is parked; only then may its client's episode be taken away."""
+        if self._all_parked or self._closed:
+            return
+        try:
+            async with asyncio.timeout(ASLEEP_S):
+                await self._all_came.wait()
+        except TimeoutError:  # one that sleeps does not come, and does no harm
+            self.counts["asleep_at_load"] += 1
+
+    def world_loaded(self) -> None:
+        """Let the workers go, now that the new world is out."""
+        self._loading -= 1
+        if self._loading or self._closed:
+            return
+        self._mode = Mode.UNKNOWN
+        self._may_step = False
+        self._released = Release.LOAD
+        self._release()
 
     def remove(self, port: int) -> None:
         """One of several traffic managers of this client has ended."""
@@ -211,14 +205,13 @@ class TrafficManagerLink:
         return len(self._parked) >= len(self.ports)
 
     def _park(self, call: Call) -> bool:
-        if self._closed or not self._reachable or self._all_parked:
+        if self._closed or self._all_parked or not (self._reachable or self._loading):
             return False
         self._parked.append(call)
-        if self._loading:
-            if self._at_rest is not None and self._all_parked:
-                self._at_rest()
-            return True
         if not self._all_parked:
+            return True
+        self._all_came.set()
+        if self._loading:
             return True
         if self._held is not None:
             self._came_back_in_tick()
@@ -234,7 +227,8 @@ class TrafficManagerLink:
         return True
 
     def _came_back_in_tick(self) -> None:
-        if self._fresh and (self._num_steps or self._held_may_idle):
+        polls = self._loop.time() - self._held_since > POLLING_S
+        if self._fresh and (self._num_steps or self._held_may_idle or polls):
             self._answer_held()
         elif self._kicking is None:
             # It left before the frame was out, or polls and has not received it yet: once more.
@@ -249,6 +243,7 @@ class TrafficManagerLink:
         if not self._parked:
             return
         parked, self._parked = self._parked, []
+        self._all_came.clear()
         self._num_steps = 0
         settings = self._server.world.settings
         for call in parked:
@@ -272,6 +267,7 @@ class TrafficManagerLink:
     def _wake_unless_stepped(self, tick: int) -> None:
         """A second thread of the user may have been taken for the worker: then it sleeps."""
         idle = self._held is None and not self._num_steps and self._num_ticks == tick
+        idle = idle and not self._loading
         if idle and not self._closed and not self._parked and self._kicking is None:
             self.counts["backstop"] += 1
             self._kicking = self._loop.create_task(self._kick_all())
@@ -327,7 +323,7 @@ class TrafficManagerLink:
                 )
         self._kicking = None
         self._mode = Mode.SYNCHRONOUS
-        if not self._reachable:
+        if not self._reachable and not self._loading:
             self._release()
         if self._held is None:
             return
@@ -363,18 +359,6 @@ class TrafficManagerLink:
             with contextlib.suppress(KeyError):
                 self._sockets.pop(port)[1].close()
             return False
-
-    def _world_loaded(self, deadline: float) -> None:
-        if not self._has_episode and not self._closed and self._loop.time() < deadline:
-            self._loop.call_later(LOAD_S, self._world_loaded, deadline)
-            return
-        self._loading -= 1
-        if self._loading or self._closed:
-            return
-        self._mode = Mode.UNKNOWN
-        self._may_step = False
-        self._released = Release.LOAD
-        self._release()
 
     def _arm(self, delay: float, action: Any) -> None:
         self._disarm()

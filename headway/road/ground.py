@@ -131,16 +131,22 @@ def _slopes(graph: LaneGraph) -> Array:
 
 
 @njit(cache=True)
+def _square(x, y, reach, cell, shape):
+    """First and one past the last node of the raster within a square around a place, x and y."""
+    x0, x1 = math.ceil((x - reach) / cell), math.floor((x + reach) / cell)
+    y0, y1 = math.ceil((y - reach) / cell), math.floor((y + reach) / cell)
+    return max(x0, 0), min(x1 + 1, shape[0]), max(y0, 0), min(y1 + 1, shape[1])
+
+
+@njit(cache=True)
 def _splat(xyz, yaw, slope, low, cell, reach, height, nearest, storey):
     """Give each node the height of the nearest sample; for storey 1 of those far from storey 0."""
-    nx, ny = nearest.shape
     for p in range(len(xyz)):
         x, y = xyz[p, 0] - low[0], xyz[p, 1] - low[1]
         c, n = math.cos(yaw[p]), math.sin(yaw[p])
-        x0, x1 = math.ceil((x - reach) / cell), math.floor((x + reach) / cell)
-        y0, y1 = math.ceil((y - reach) / cell), math.floor((y + reach) / cell)
-        for ix in range(max(x0, 0), min(x1, nx - 1) + 1):
-            for iy in range(max(y0, 0), min(y1, ny - 1) + 1):
+        x0, x1, y0, y1 = _square(x, y, reach, cell, nearest.shape)
+        for ix in range(x0, x1):
+            for iy in range(y0, y1):
                 dx, dy = ix * cell - x, iy * cell - y
                 distance = dx * dx + dy * dy
                 if distance > reach * reach or distance >= nearest[ix, iy]:
@@ -162,10 +168,9 @@ def _smooth(xyz, yaw, slope, low, cell, reach, height, storey):
     for p in range(len(xyz)):
         x, y = xyz[p, 0] - low[0], xyz[p, 1] - low[1]
         c, n = math.cos(yaw[p]), math.sin(yaw[p])
-        x0, x1 = math.ceil((x - reach) / cell), math.floor((x + reach) / cell)
-        y0, y1 = math.ceil((y - reach) / cell), math.floor((y + reach) / cell)
-        for ix in range(max(x0, 0), min(x1, nx - 1) + 1):
-            for iy in range(max(y0, 0), min(y1, ny - 1) + 1):
+        x0, x1, y0, y1 = _square(x, y, reach, cell, weights.shape)
+        for ix in range(x0, x1):
+            for iy in range(y0, y1):
                 if math.isnan(height[ix, iy, storey]):
                     continue
                 dx, dy = ix * cell - x, iy * cell - y

@@ -22,7 +22,28 @@ def boxes_overlap(
     reach = math.hypot(a_half_length, a_half_width) + math.hypot(b_half_length, b_half_width)
     if dx * dx + dy * dy > reach * reach:
         return False
-    ca, sa, cb, sb = math.cos(a_yaw), math.sin(a_yaw), math.cos(b_yaw), math.sin(b_yaw)
+    return boxes_share_axes(
+        dx, dy, math.cos(a_yaw), math.sin(a_yaw), a_half_length, a_half_width,
+        math.cos(b_yaw), math.sin(b_yaw), b_half_length, b_half_width,
+    )  # fmt: skip
+
+
+@njit(cache=True)
+def boxes_share_axes(
+    dx: float, dy: float,
+    ca: float, sa: float, a_half_length: float, a_half_width: float,
+    cb: float, sb: float, b_half_length: float, b_half_width: float,
+) -> bool:  # fmt: skip
+    """The separating axes of two boxes, `dx`, `dy` [m] apart, whose directions are prepared.
+
+    Args:
+        dx, dy: from one centre to the other [m].
+        ca, sa, cb, sb: cosine and sine of the boxes' yaws.
+        a_half_length, a_half_width, b_half_length, b_half_width: [m].
+
+    Returns:
+        Whether the projections meet on all four axes: the boxes share a point.
+    """
     c, n = abs(ca * cb + sa * sb), abs(ca * sb - sa * cb)
     if abs(dx * ca + dy * sa) > a_half_length + b_half_length * c + b_half_width * n:
         return False

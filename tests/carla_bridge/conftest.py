@@ -7,11 +7,15 @@ import socket
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+import carla
 import msgpack
 import pytest
 
 from carla_bridge.embedded import EmbeddedServer
 from carla_bridge.headless.towns import Town, load_town, town_from_xodr
+from carla_bridge.session import free_port as any_free_port
+from tests.carla_bridge.clients import asynchronous, synchronous
+from tests.carla_bridge.clients import connect as connect_client
 
 METADATA = [False]  # what every request of the wheel begins with
 
@@ -106,9 +110,30 @@ def connect(grid_server: EmbeddedServer) -> Iterator[Callable[[], RawClient]]:
 @pytest.fixture
 def free_port() -> int:
     """A port that nobody uses now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    return any_free_port()
+
+
+@pytest.fixture
+def client(grid_server: EmbeddedServer) -> carla.Client:
+    """A client of the shared server."""
+    return connect_client(grid_server)
+
+
+@pytest.fixture
+def world(client: carla.Client) -> Iterator[carla.World]:
+    """A synchronous world without the cars of the test before."""
+    world = client.get_world()
+    synchronous(world)
+    yield world
+    world = client.get_world()
+    actors = world.get_actors()
+    batch = [
+        carla.command.DestroyActor(actor)
+        for actor in actors
+        if actor.type_id.split(".")[0] in ("vehicle", "walker", "sensor", "static")
+    ]
+    client.apply_batch_sync(batch, False)
+    asynchronous(world)
 
 
 def plain_xodr(length: float = 600.0, lanes: int = 6, slope: float = 0.0, extra: str = "") -> str:

@@ -208,19 +208,6 @@ def test_same_seed_gives_the_same_bits(grid):
     assert state(3) != state(4)
 
 
-def test_a_step_of_sixty_agents_is_fast(grid):
-    import time
-
-    street, _ = run(grid, 2.0, seed=1)
-    model, signals = street.model, cycle(grid, 2.0)
-    times = []
-    for _ in range(60):
-        begin = time.perf_counter()
-        model.step(signals, street.now, DT)
-        times.append(time.perf_counter() - begin)
-    assert np.median(times) < 1e-3
-
-
 def test_agents_appear_out_of_sight_and_clear_of_others(grid):
     from headway.traffic.surroundings import in_sight
 

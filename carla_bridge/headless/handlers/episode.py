@@ -68,12 +68,7 @@ def load_new_episode(
     server: Server, call: Call, name: str, reset_settings: bool = True, layers: int = 0
 ) -> None:
     """Change the world, soon after this was answered."""
-    world = server.prepare_world(name)
-    link = call.connection.link
-    if link is None:
-        server.change_world(call, world, reset_settings)
-    else:
-        link.when_parked(lambda: server.change_world(call, world, reset_settings))
+    server.change_world(call, server.prepare_world(name), reset_settings)
 
 
 @rpc("copy_opendrive_to_file", TEXT, ITEMS, optional=1, answer=Answer.VOID)

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from carla_bridge.headless.arguments import ACTOR, INTEGER, NUMBER
-from carla_bridge.headless.rpc import Answer, Status, not_implemented, rpc
+from carla_bridge.headless.rpc import Answer, Call, Status, not_implemented, rpc
 from carla_bridge.headless.server import Server
+from carla_bridge.headless.streams import WORLD_STREAM
 
 
-@rpc("get_sensor_token", INTEGER)
-def get_sensor_token(server: Server, stream_id: int) -> list[bytes]:
-    """Token of a stream."""
+@rpc("get_sensor_token", INTEGER, deferred=True)
+def get_sensor_token(server: Server, call: Call, stream_id: int) -> None:
+    """Token of a stream; a client asks for the world's once per episode that it makes."""
     if not 0 <= stream_id <= 0xFFFFFFFF:
         raise ValueError(f"get_sensor_token: {stream_id} is no stream id")
-    return [server.token(stream_id)]
+    call.connection.num_episodes += stream_id == WORLD_STREAM
+    call.answer([server.token(stream_id)])
 
 
 @rpc("get_imui_gravity")
