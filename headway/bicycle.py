@@ -120,15 +120,11 @@ def step(
     forward, left, turn, push = residual
     speeds, steers = [speed], [steer]
     for t in (0.5 * dt, dt):
-        end_accel, gained = _lagged(
-            accel, accel_cmd, jerk, param[BicycleParam.ACCEL_LAG], t, xp
-        )
+        end_accel, gained = _lagged(accel, accel_cmd, jerk, param[BicycleParam.ACCEL_LAG], t, xp)
         end_steer, _ = _lagged(steer, steer_cmd, steer_rate, param[BicycleParam.STEER_LAG], t, xp)
         speeds.append(speed + gained + push * t)
         steers.append(end_steer)
-    rates = [
-        v * curvature(v, d, param, xp) + turn for v, d in zip(speeds, steers, strict=True)
-    ]
+    rates = [v * curvature(v, d, param, xp) + turn for v, d in zip(speeds, steers, strict=True)]
     yaws = [
         yaw,
         yaw + dt / 24.0 * (5.0 * rates[0] + 8.0 * rates[1] - rates[2]),

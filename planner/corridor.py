@@ -12,6 +12,7 @@ from headway.frames import wrap_angle
 from headway.types import AgentKind, Array
 
 FAR = 1e9
+BEHIND = 60.0  # [m] of the route behind ego that is looked at: who comes up in another lane
 
 
 class Seen(IntEnum):
@@ -121,7 +122,7 @@ def survey(
         horizon: (4,) [s] how long the forecast is believed, by `AgentKind`.
         out: (A, NUM_SEEN), written.
     """
-    lo = int(np.searchsorted(s, ego_s - 25.0))
+    lo = int(np.searchsorted(s, ego_s - BEHIND))
     hi = min(int(np.searchsorted(s, ego_s + ahead)), len(s) - 1)
     for a in range(len(kind)):
         out[a] = 0.0

@@ -37,6 +37,7 @@ from planner.bounds import (
     standing_bounds,
 )
 from planner.corridor import NUM_SEEN, nearest_on, survey
+from planner.homotopies import route_path
 from planner.itinerary import Itinerary, SpeedReason, make_itinerary
 from planner.rollout import AT, BOUND_SPEED, STANDS, Law, bound_accels, new_states, roll_out
 from planner.rules import Memory, Rules
@@ -103,9 +104,6 @@ class IdmConfig:
         )  # fmt: skip
 
 
-NAMES = ("keep", "yield", "stop")
-
-
 class IdmPlanner:
     """A `Planner`: IDM and pure pursuit along the route, with the rules of the road.
 
@@ -126,24 +124,28 @@ class IdmPlanner:
     def propose(self, scene: Scene, goal: Goal) -> Proposals:
         """Return three ways on: keep to the route, give way at the next junction, stop."""
         self.look(scene, goal)
-        ego, config = self.ego, self.config
-        self.standing = standing_bounds(self.itinerary, ego, goal, scene, self.memory, config.rules)
-        halt = BoundList()
-        halt.stop(ego.front + ego.speed**2 / (2.0 * config.brake) + 0.5, "stop")
-        options = (self.standing, self.standing + self._next_junction(), self.standing + halt)
+        config = self.config
         steps = round(config.horizon / config.dt)
-        states = np.zeros((len(NAMES), *new_states(steps).shape))
-        inputs = np.zeros((len(NAMES), steps, NUM_INPUTS))
+        options = self.variants()
+        states = np.zeros((len(options), *new_states(steps).shape))
+        inputs = np.zeros((len(options), steps, NUM_INPUTS))
         reasons = []
-        for p, bounds in enumerate(options):
+        for p, extra in enumerate(options.values()):
+            bounds = self.standing + extra
             which, _ = self.roll(scene, goal, bounds, config.dt, states[p], inputs[p])
-            reasons.append(bounds.reasons[which] if which >= 0 else self._road_reason(goal))
-        return Proposals(states, inputs, config.dt, NAMES, tuple(reasons))
+            reasons.append(bounds.reasons[which] if which >= 0 else self.road_reason(goal))
+        return Proposals(states, inputs, config.dt, tuple(options), tuple(reasons))
+
+    def variants(self) -> dict[str, BoundList]:
+        """What is added to the bounds, by name: nothing, give way at the next junction, stop."""
+        halt = BoundList()
+        halt.stop(self.ego.front + self.ego.speed**2 / (2.0 * self.config.brake) + 0.5, "stop")
+        return {"keep": BoundList(), "yield": self._next_junction(), "stop": halt}
 
     def refine(self, scene: Scene, goal: Goal, proposals: Proposals, forecast: Forecast) -> Plan:
         """Return the plan that also minds those who move."""
         config = self.config
-        bounds = self.bound(scene, goal, proposals, forecast)
+        bounds = self.bound(scene, goal, forecast, proposals.names.index("keep"))
         steps = round(config.horizon / config.plan_dt)
         dt = np.full(steps, config.plan_dt)
         states, inputs = new_states(steps), np.zeros((steps, NUM_INPUTS))
@@ -154,14 +156,19 @@ class IdmPlanner:
             states, inputs, dt, name=_name_of(active), active=active, required_decel=required
         )
 
-    def bound(
-        self, scene: Scene, goal: Goal, proposals: Proposals, forecast: Forecast
-    ) -> BoundList:
-        """Return all that bounds ego on its route: what stands, leads, crossing traffic, exits."""
+    def bound(self, scene: Scene, goal: Goal, forecast: Forecast, proposal: int) -> BoundList:
+        """Return all that bounds ego on its path: what stands, leads, crossing traffic, exits.
+
+        Args:
+            scene: of this tick, `look`ed at.
+            goal: of this tick.
+            forecast: of the others.
+            proposal: under which their forecast is taken.
+        """
         config, rules, ego = self.config, self.config.rules, self.ego
         steps = round(config.horizon / config.plan_dt)
         states, inputs = new_states(steps), np.zeros((steps, NUM_INPUTS))
-        others = self._others(scene, proposals, forecast)
+        others = self._others(scene, forecast, proposal)
         # First without crossing traffic: when would we be where?
         bounds = self.standing + lead_bounds(ego, others, self._now(), rules)
         self.roll(scene, goal, bounds, config.plan_dt, states, inputs)
@@ -181,6 +188,7 @@ class IdmPlanner:
                 config.speed_margin,
             )  # fmt: skip
             memory.hint = -1
+        self.path = route_path(self.itinerary)
         it, last = self.itinerary, len(self.itinerary.s) - 1
         lo, hi = (0, last) if memory.hint < 0 else (memory.hint - 20, memory.hint + 30)
         state = scene.ego
@@ -195,6 +203,7 @@ class IdmPlanner:
         self.ego = EgoOnRoute(s, d, speed, float(state.extent[0]), ahead)
         memory.note_wait(s, speed)
         memory.note_others(scene.agents)
+        self.standing = standing_bounds(self.itinerary, self.ego, goal, scene, memory, config.rules)
         self._start = np.array([*state.pose, speed, memory.accel, state.steer])
         self._along = np.zeros(0)
 
@@ -212,11 +221,10 @@ class IdmPlanner:
         self, scene: Scene, goal: Goal, bounds: BoundList, dt: float, states: Array, inputs: Array
     ) -> tuple[int, float]:
         """Roll ego out under `bounds`; see `planner.rollout.roll_out`."""
-        it, ego = self.itinerary, scene.ego
+        ego = scene.ego
         self._along = np.zeros(len(states))
         return roll_out(
-            self.config.law(goal.time_gap), it.xy, it.s, it.yaw, it.curvature, it.speed,
-            goal.speed_cap, bounds.array(), self._start, self.memory.hint, self.ego.half_length,
+            self.config.law(goal.time_gap), *self.path, goal.speed_cap, bounds.array(), self._start, self.memory.hint, self.ego.half_length,
             ego.wheelbase, dt, max(1, round(dt / 0.1)), states, inputs, self._along,
         )  # fmt: skip
 
@@ -224,21 +232,31 @@ class IdmPlanner:
         """Arrivals that know nothing: everywhere ahead is far in time."""
         return Arrivals(np.array([self.ego.front, self.ego.front + 0.1]), np.zeros(2))
 
-    def _others(self, scene: Scene, proposals: Proposals, forecast: Forecast) -> Others:
-        """See the agents from the route, under the forecast of `keep`."""
-        agents, it, rules, ego = scene.agents, self.itinerary, self.config.rules, self.ego
-        keep = proposals.names.index("keep")
-        mode = int(np.argmax(forecast.probability[keep]))
+    def survey(self, scene: Scene, mean: Array, dt: float) -> Array:
+        """See the agents from the path: (A, NUM_SEEN), see `planner.corridor.Seen`.
+
+        Args:
+            scene: with the agents.
+            mean: (A, T, 3) forecast of them; T = 0: only now.
+            dt: [s] of the forecast.
+        """
+        agents, path, rules, ego = scene.agents, self.path, self.config.rules, self.ego
         margins = np.array([rules.margin_vehicle, rules.margin_vehicle, rules.margin_walker,
                             rules.margin_prop])  # fmt: skip
         believed = np.array([rules.forecast_vehicle, rules.forecast_vehicle,
                              rules.forecast_walker, 0.0])  # fmt: skip
         seen = np.empty((len(agents), NUM_SEEN))
         survey(
-            it.xy, it.s, it.yaw, ego.s, ego.ahead, float(scene.ego.extent[1]), margins,
-            agents.kind, agents.pose, agents.velocity, agents.extent,
-            forecast.mean[keep, mode], forecast.dt, believed, seen,
+            path.xy, path.s, path.yaw, ego.s, ego.ahead, float(scene.ego.extent[1]), margins,
+            agents.kind, agents.pose, agents.velocity, agents.extent, mean, dt, believed, seen,
         )  # fmt: skip
+        return seen
+
+    def _others(self, scene: Scene, forecast: Forecast, proposal: int) -> Others:
+        """See the agents from the path and on their lanes, with their forecast."""
+        agents, ego = scene.agents, self.ego
+        mode = int(np.argmax(forecast.probability[proposal]))
+        seen = self.survey(scene, forecast.mean[proposal, mode], forecast.dt)
         walker = agents.kind == AgentKind.WALKER
         lane, lane_s, lane_d = nearest_lanes(
             scene.lane_graph, np.column_stack([agents.pose[:, :2], agents.z]),
@@ -248,7 +266,6 @@ class IdmPlanner:
         follows = follows_lane(scene.lane_graph, lane, lane_s, lane_d, agents)
         in_way = (seen[:, corridor.NOW] > 0.0) & (seen[:, corridor.S] > ego.s)
         rows = np.flatnonzero(in_way)
-        self.seen = seen
         return Others(
             agents=agents,
             seen=seen,
@@ -258,13 +275,7 @@ class IdmPlanner:
             ahead=rows[np.argsort(seen[rows, corridor.REAR])],
         )
 
-    def behind(self) -> Array:
-        """(A,) bool, who is behind ego and goes its way: they keep their distance, not ego."""
-        seen = self.seen
-        same = np.abs(seen[:, corridor.HEADING]) < 0.8
-        return same & (seen[:, corridor.FRONT] < self.ego.s)
-
-    def _road_reason(self, goal: Goal) -> str:
+    def road_reason(self, goal: Goal) -> str:
         """What of the road bounds the speed here."""
         it, hint = self.itinerary, self.memory.hint
         if goal.speed_cap < it.speed[hint]:
@@ -276,7 +287,7 @@ class IdmPlanner:
         ego = self.ego
         if which < 0:
             near_speed = ego.speed > 0.9 * float(self.itinerary.speed[self.memory.hint])
-            return ((self._road_reason(goal),) if near_speed else ()), 0.0
+            return ((self.road_reason(goal),) if near_speed else ()), 0.0
         rows = bounds.array()
         accels = bound_accels(self.config.law(goal.time_gap), rows, ego.front, ego.speed)
         binding = np.flatnonzero(accels <= accels[which] + 0.3)

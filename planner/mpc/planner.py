@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -231,9 +231,7 @@ class MpcPlanner:
             self._road, rules.memory.hint, states, goal.speed_cap,
             Lateral(0.0, 0.0, 0.0, margin), out,
         )  # fmt: skip
-        fill_bounds(
-            bounds.array(), at, self._t, float(half[0]), config.cost.stop_brake, out
-        )
+        fill_bounds(bounds.array(), at, self._t, float(half[0]), config.cost.stop_brake, out)
         mode = int(np.argmax(forecast.probability[0]))
         fill_obstacles(
             states, self._t, half, rules.behind(), agents.kind, agents.pose, agents.extent,

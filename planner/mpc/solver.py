@@ -13,13 +13,12 @@ from functools import cache
 from time import perf_counter
 from typing import Any, Protocol
 
-import casadi as ca
 import numpy as np
 
 from headway.cost import NUM_COST_PARAMS, NUM_STAGE_PARAMS, ROW_FAMILY, stage_weights
 from headway.types import Array, check_shape
 from planner.mpc.build import NoCompilerError, solver_library
-from planner.mpc.problem import NS, NU, NX, Limits, Problem
+from planner.mpc.problem import NS, NU, NX, Limits
 
 log = logging.getLogger(__name__)
 

@@ -1,0 +1,233 @@
+"""Homotopies beside the route: which lanes there are, when they may be taken, and the way there.
+
+A lane change keeps to the route's own arc length: its path is the route moved sideways, so that
+stop lines, junctions and speeds stay where they are.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+
+from headway.road.lane_graph import LaneGraph, LaneKind
+from headway.road.route import Route
+from headway.types import Array
+from planner import corridor
+from planner.itinerary import Itinerary
+
+
+class Path(NamedTuple):
+    """A way to drive, `R` samples; see `Itinerary` for the units."""
+
+    xy: Array
+    s: Array
+    yaw: Array
+    curvature: Array
+    speed: Array
+
+
+class Side(IntEnum):
+    """Columns of `RouteLanes`."""
+
+    LEFT = 0
+    RIGHT = 1
+
+
+SIDE_NAMES = ("change_left", "change_right")
+
+
+@dataclass
+class LaneChangeConfig:
+    """When lanes are changed, and how.
+
+    Attributes:
+        time: [s] that a change takes.
+        least: [m] of way that it takes at least.
+        gain: [m/s] by which the way ahead is slower than wished before another lane is looked at.
+        room: [m] of the other lane ahead that are needed to begin, beside `room_time` of driving.
+        room_time: [s] see `room`.
+        front_gap: [m] to the lead in the other lane, beside half a second.
+        rear_gap: [m] to the follower there, beside its reaction.
+        reaction: [s] of the follower.
+        follower_brake: [m/s^2] that it may be made to brake (MOBIL's safe criterion).
+    """
+
+    time: float = 3.5
+    least: float = 14.0
+    gain: float = 1.5
+    room: float = 40.0
+    room_time: float = 6.0
+    front_gap: float = 4.0
+    rear_gap: float = 4.0
+    reaction: float = 1.0
+    follower_brake: float = 2.0
+
+
+@dataclass(frozen=True)
+class RouteLanes:
+    """The lanes beside a route, `R` samples.
+
+    Attributes:
+        offset: (R, 2) [m] of the neighbour's centre from the route by `Side`, nan for none.
+        reach: (R, 2) [m] that one can go on in the neighbour before the route has to be joined.
+    """
+
+    offset: Array
+    reach: Array
+
+
+@dataclass(frozen=True)
+class LaneOption:
+    """One lane to be in.
+
+    Attributes:
+        name: keep, change_left, change_right.
+        target: [m] offset of its centre from the route.
+        beside: [m] offset of the other lane that its corridor covers, `target` when it is alone.
+        path: the way there.
+        ends_s: [m] along the route where it has to be left, inf for the route's own lane.
+    """
+
+    name: str
+    target: float
+    beside: float
+    path: Path
+    ends_s: float
+
+
+def route_lanes(graph: LaneGraph, route: Route) -> RouteLanes:
+    """Look up the lanes of the same direction beside each sample of `route`."""
+    num = len(route.s)
+    offset, reach = np.full((num, 2), np.nan), np.zeros((num, 2))
+    points = np.minimum(
+        graph.point_start[route.lane] + np.round(route.lane_s).astype(int),
+        graph.point_start[route.lane + 1] - 1,
+    )
+    for side, neighbour, change, sign in (
+        (Side.LEFT, graph.left, graph.left_change, 1.0),
+        (Side.RIGHT, graph.right, graph.right_change, -1.0),
+    ):
+        lane = neighbour[route.lane]
+        free = (lane >= 0) & change[route.lane] & (graph.junction[route.lane] < 0)
+        free &= np.where(lane >= 0, graph.kind[lane] == LaneKind.DRIVING, False)
+        begin = graph.point_start[np.maximum(lane, 0)]
+        last = graph.point_start[np.maximum(lane, 0) + 1] - 1
+        # Neighbours of one lane section begin together: the same share of the way is beside.
+        share = route.lane_s / np.maximum(graph.length[route.lane], 1e-3)
+        at = np.minimum(begin + np.round(share * (last - begin)).astype(int), last)
+        width = 0.5 * (graph.width[points] + graph.width[at])
+        offset[:, side] = np.where(free, sign * width, np.nan)
+        for i in range(num - 2, -1, -1):
+            if free[i]:
+                reach[i, side] = reach[i + 1, side] + route.s[i + 1] - route.s[i]
+    return RouteLanes(offset, reach)
+
+
+def route_path(itinerary: Itinerary) -> Path:
+    """The route itself."""
+    it = itinerary
+    return Path(it.xy, it.s, it.yaw, it.curvature, it.speed)
+
+
+@njit(cache=True)
+def _shift(
+    xy: Array, s: Array, yaw: Array, first: int, last: int, s0: float, d0: float, target: float,
+    length: float, out_xy: Array, out_yaw: Array, out_curvature: Array,
+) -> None:  # fmt: skip
+    for i in range(first, last + 1):
+        f = min(max((s[i] - s0) / length, 0.0), 1.0)
+        # Minimum jerk: 10 f^3 - 15 f^4 + 6 f^5.
+        d = d0 + (target - d0) * f * f * f * (10.0 + f * (6.0 * f - 15.0))
+        slope = (target - d0) * 30.0 * f * f * (1.0 - f) ** 2 / length
+        out_xy[i, 0] = xy[i, 0] - d * math.sin(yaw[i])
+        out_xy[i, 1] = xy[i, 1] + d * math.cos(yaw[i])
+        out_yaw[i] = yaw[i] + math.atan(slope)
+    for i in range(first + 2, last - 1):
+        span = 0.0
+        for j in range(i - 2, i + 2):
+            span += math.hypot(out_xy[j + 1, 0] - out_xy[j, 0], out_xy[j + 1, 1] - out_xy[j, 1])
+        out_curvature[i] = (out_yaw[i + 2] - out_yaw[i - 2]) / max(span, 1e-3)
+
+
+def shifted_path(path: Path, hint: int, s0: float, d0: float, target: float, length: float) -> Path:
+    """Return `path` moved sideways from `d0` at s0 to `target` [m] within `length` [m].
+
+    Args:
+        path: the route.
+        hint: sample near s0; 25 samples before it to 300 after it are moved.
+        s0: [m] where the change begins.
+        d0: [m] offset there.
+        target: [m] offset after it.
+        length: [m] of way.
+    """
+    xy, yaw, curvature = path.xy.copy(), path.yaw.copy(), path.curvature.copy()
+    first, last = max(hint - 25, 0), min(hint + 300, len(path.s) - 1)
+    _shift(path.xy, path.s, path.yaw, first, last, s0, d0, target, length, xy, yaw, curvature)
+    return Path(xy, path.s, yaw, curvature, path.speed)
+
+
+def lane_options(
+    config: LaneChangeConfig, path: Path, lanes: RouteLanes, hint: int, s: float, d: float,
+    speed: float, half_length: float, seen: Array, slow: bool,
+) -> list[LaneOption]:  # fmt: skip
+    """Return the lanes that ego may be in now, the one it is in first.
+
+    Args:
+        config: when lanes are changed.
+        path: the route.
+        lanes: beside it.
+        hint: sample near ego.
+        s: [m] of ego.
+        d: [m].
+        speed: [m/s].
+        half_length: [m].
+        seen: (A, NUM_SEEN) the others from the route, see `planner.corridor.Seen`.
+        slow: whether the lane that ego is in is slower than wished.
+    """
+    length = max(config.least, config.time * speed)
+    keep = LaneOption("keep", 0.0, 0.0, path, math.inf)
+    out: list[LaneOption] = []
+    for side in Side:
+        offset, reach = float(lanes.offset[hint, side]), float(lanes.reach[hint, side])
+        if math.isnan(offset):
+            continue
+        inside = abs(d - offset) < abs(d)
+        back = length + 5.0  # of way that the return takes
+        if inside:
+            stay = shifted_path(path, hint, s, d, offset, length)
+            home = LaneOption(
+                "keep", 0.0, offset, shifted_path(path, hint, s, d, 0.0, length), math.inf
+            )
+            free = _lane_is_free(config, seen, 0.0, s, speed, half_length)
+            here = LaneOption(SIDE_NAMES[side], offset, offset, stay, s + reach)
+            if reach < back or not free:
+                return [here] if not free else [home]
+            return [here, home]
+        enough = reach > config.room + config.room_time * speed + back
+        if slow and enough and _lane_is_free(config, seen, offset, s, speed, half_length):
+            way = shifted_path(path, hint, s, d, offset, length)
+            out.append(LaneOption(SIDE_NAMES[side], offset, offset, way, s + reach))
+    if abs(d) > 1.2:  # off the route's lane, and no lane of ours beside it: back
+        keep = LaneOption("keep", 0.0, d, shifted_path(path, hint, s, d, 0.0, length), math.inf)
+    return [keep, *out]
+
+
+def _lane_is_free(
+    config: LaneChangeConfig, seen: Array, offset: float, s: float, speed: float, half_length: float
+) -> bool:
+    """Whether there is a gap in the lane at `offset` [m]: nobody beside, ahead or coming up."""
+    there = np.abs(seen[:, corridor.D] - offset) < 1.6
+    front, rear = seen[there, corridor.FRONT], seen[there, corridor.REAR]
+    v = seen[there, corridor.SPEED]
+    ahead = rear - (s + half_length)
+    needed = config.front_gap + 0.5 * speed + np.maximum(speed**2 - v**2, 0.0) / 5.0
+    behind = (s - half_length) - front
+    brake = 2.0 * config.follower_brake
+    theirs = config.rear_gap + config.reaction * v + np.maximum(v**2 - speed**2, 0.0) / brake
+    theirs = np.where(v < -0.5, np.inf, theirs)  # nobody comes the other way in a lane of ours
+    return bool(np.all((ahead > needed) | (behind > theirs)))
