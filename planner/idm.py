@@ -104,6 +104,25 @@ class IdmConfig:
         )  # fmt: skip
 
 
+@dataclass(frozen=True)
+class Rollout:
+    """Ego rolled out along its path under bounds.
+
+    Attributes:
+        states: (T+1, NUM_STATES).
+        inputs: (T, NUM_INPUTS).
+        along: (T+1,) [m] s of ego's centre.
+        which: index of the bound that binds now, -1 for the road itself.
+        wanted: [m/s^2] acceleration wanted now.
+    """
+
+    states: Array
+    inputs: Array
+    along: Array
+    which: int
+    wanted: float
+
+
 class IdmPlanner:
     """A `Planner`: IDM and pure pursuit along the route, with the rules of the road.
 
@@ -124,17 +143,17 @@ class IdmPlanner:
     def propose(self, scene: Scene, goal: Goal) -> Proposals:
         """Return three ways on: keep to the route, give way at the next junction, stop."""
         self.look(scene, goal)
-        config = self.config
-        steps = round(config.horizon / config.dt)
         options = self.variants()
-        states = np.zeros((len(options), *new_states(steps).shape))
-        inputs = np.zeros((len(options), steps, NUM_INPUTS))
-        reasons = []
-        for p, extra in enumerate(options.values()):
+        rolls, reasons = [], []
+        for extra in options.values():
             bounds = self.standing + extra
-            which, _ = self.roll(scene, goal, bounds, config.dt, states[p], inputs[p])
+            rolls.append(self.roll(scene, goal, bounds, self.config.dt))
+            which = rolls[-1].which
             reasons.append(bounds.reasons[which] if which >= 0 else self.road_reason(goal))
-        return Proposals(states, inputs, config.dt, tuple(options), tuple(reasons))
+        return Proposals(
+            np.stack([r.states for r in rolls]), np.stack([r.inputs for r in rolls]),
+            self.config.dt, tuple(options), tuple(reasons),
+        )  # fmt: skip
 
     def variants(self) -> dict[str, BoundList]:
         """What is added to the bounds, by name: nothing, give way at the next junction, stop."""
@@ -146,15 +165,14 @@ class IdmPlanner:
         """Return the plan that also minds those who move."""
         config = self.config
         bounds = self.bound(scene, goal, forecast, proposals.names.index("keep"))
-        steps = round(config.horizon / config.plan_dt)
-        dt = np.full(steps, config.plan_dt)
-        states, inputs = new_states(steps), np.zeros((steps, NUM_INPUTS))
-        which, wanted = self.roll(scene, goal, bounds, config.plan_dt, states, inputs)
-        active, required = self.active(goal, bounds, which)
-        self.remember(scene, active, wanted, states, config.plan_dt)
+        roll = self.roll(scene, goal, bounds, config.plan_dt)
+        dt = np.full(len(roll.inputs), config.plan_dt)
+        active, required = self.active(goal, bounds, roll.which)
+        self.remember(active, roll, config.plan_dt)
         return Plan(
-            states, inputs, dt, name=_name_of(active), active=active, required_decel=required
-        )
+            roll.states, roll.inputs, dt, name=_name_of(active), active=active,
+            required_decel=required,
+        )  # fmt: skip
 
     def bound(self, scene: Scene, goal: Goal, forecast: Forecast, proposal: int) -> BoundList:
         """Return all that bounds ego on its path: what stands, leads, crossing traffic, exits.
@@ -165,14 +183,12 @@ class IdmPlanner:
             forecast: of the others.
             proposal: under which their forecast is taken.
         """
-        config, rules, ego = self.config, self.config.rules, self.ego
-        steps = round(config.horizon / config.plan_dt)
-        states, inputs = new_states(steps), np.zeros((steps, NUM_INPUTS))
+        dt, rules, ego = self.config.plan_dt, self.config.rules, self.ego
         others = self._others(scene, forecast, proposal)
         # First without crossing traffic: when would we be where?
         bounds = self.standing + lead_bounds(ego, others, self._now(), rules)
-        self.roll(scene, goal, bounds, config.plan_dt, states, inputs)
-        arrive = Arrivals(self._along + ego.half_length, config.plan_dt * np.arange(steps + 1))
+        along = self.roll(scene, goal, bounds, dt).along
+        arrive = Arrivals(along + ego.half_length, dt * np.arange(len(along)))
         bounds = self.standing + lead_bounds(ego, others, arrive, rules)
         bounds += crossing_bounds(ego, others, arrive, rules)
         bounds += junction_bounds(self.itinerary, ego, others, arrive, scene, self.memory, rules)
@@ -205,7 +221,6 @@ class IdmPlanner:
         memory.note_others(scene.agents)
         self.standing = standing_bounds(self.itinerary, self.ego, goal, scene, memory, config.rules)
         self._start = np.array([*state.pose, speed, memory.accel, state.steer])
-        self._along = np.zeros(0)
 
     def _next_junction(self) -> BoundList:
         """Stop before the next junction that can still be stopped at."""
@@ -218,15 +233,28 @@ class IdmPlanner:
         return bounds
 
     def roll(
-        self, scene: Scene, goal: Goal, bounds: BoundList, dt: float, states: Array, inputs: Array
-    ) -> tuple[int, float]:
-        """Roll ego out under `bounds`; see `planner.rollout.roll_out`."""
-        ego = scene.ego
-        self._along = np.zeros(len(states))
-        return roll_out(
-            self.config.law(goal.time_gap), *self.path, goal.speed_cap, bounds.array(), self._start, self.memory.hint, self.ego.half_length,
-            ego.wheelbase, dt, max(1, round(dt / 0.1)), states, inputs, self._along,
+        self, scene: Scene, goal: Goal, bounds: BoundList, dt: float, pace: float = 1.0
+    ) -> Rollout:
+        """Roll ego out along its path over the horizon, under `bounds`.
+
+        Args:
+            scene: of this tick, `look`ed at.
+            goal: of this tick.
+            bounds: to keep.
+            dt: [s] of the grid.
+            pace: share of the speed that the road allows.
+        """
+        steps = round(self.config.horizon / dt)
+        states, inputs = new_states(steps), np.zeros((steps, NUM_INPUTS))
+        along = np.zeros(steps + 1)
+        path = self.path
+        which, wanted = roll_out(
+            self.config.law(goal.time_gap), path.xy, path.s, path.yaw, path.curvature,
+            path.speed * pace if pace < 1.0 else path.speed, goal.speed_cap, bounds.array(),
+            self._start, self.memory.hint, self.ego.half_length, scene.ego.wheelbase, dt,
+            max(1, round(dt / 0.1)), states, inputs, along,
         )  # fmt: skip
+        return Rollout(states, inputs, along, which, wanted)
 
     def _now(self) -> Arrivals:
         """Arrivals that know nothing: everywhere ahead is far in time."""
@@ -302,16 +330,14 @@ class IdmPlanner:
         names = dict.fromkeys(bounds.reasons[b] for b in binding)
         return tuple(names), float(required)
 
-    def remember(
-        self, scene: Scene, active: tuple[str, ...], wanted: float, states: Array, dt: float
-    ) -> None:
+    def remember(self, active: tuple[str, ...], roll: Rollout, dt: float) -> None:
         """Carry the acceleration on to the next tick, where this plan will be by then."""
         memory = self.memory
         tick = 0.05
-        accel = states[:2, StateIndex.ACCEL]
+        accel = roll.states[:2, StateIndex.ACCEL]
         memory.accel = float(accel[0] + (accel[1] - accel[0]) * tick / dt)
-        if wanted < -3.0:
-            memory.accel = min(memory.accel, wanted)
+        if roll.wanted < -3.0:
+            memory.accel = min(memory.accel, roll.wanted)
         memory.giving_way = any(a.startswith("give_way") for a in active)
 
 

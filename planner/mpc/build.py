@@ -1,7 +1,7 @@
 """Generate the stage functions' C code and compile it with the loop, once, into the user's cache.
 
 The library's name is a digest of everything that it is made from: the generated code, the loop,
-CasADi's version (HPIPM and BLASFEO come from its wheel), the compiler and the processor. It is built
+CasADi's version (HPIPM and BLASFEO come from its wheel), the compiler and the processor. It is made
 beside its place and moved there in one step, so that two processes may start at once.
 """
 
@@ -110,7 +110,7 @@ def _digest(folder: Path, defines: list[str], command: str) -> str:
 
 
 def _processor() -> str:
-    """What -march=native looks at: the processor's features, or its name where they are not told."""
+    """What -march=native looks at: the processor's features, or its name."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from headway.bicycle import NUM_BICYCLE_PARAMS, BicycleParam, ModelState, step
+from headway.bicycle import (
+    NUM_BICYCLE_PARAMS,
+    NUM_RESIDUALS,
+    BicycleParam,
+    ModelState,
+    step,
+)
 from headway.cost import CostConfig, stage_terms, stage_weights
 from headway.types import (
-    NUM_INPUTS,
     NUM_STATES,
     AgentKind,
     Array,
@@ -20,8 +26,15 @@ from headway.types import (
     Scene,
 )
 from headway.vehicle import VehicleParam, vehicle_params
+from planner import corridor
 from planner.bounds import BoundList
-from planner.idm import IdmConfig, IdmPlanner
+from planner.homotopies import (
+    LaneChangeConfig,
+    LaneOption,
+    lane_options,
+    route_lanes,
+)
+from planner.idm import IdmConfig, IdmPlanner, Rollout
 from planner.mpc.problem import Limits
 from planner.mpc.solver import Solution, Solver, make_solver
 from planner.mpc.stages import (
@@ -33,9 +46,10 @@ from planner.mpc.stages import (
     new_stages,
 )
 from planner.mpc.start import following, shifted
-from planner.rollout import new_states
+from planner.scoring import rates, totals
 
-NO_RESIDUAL = (0.0,) * 4
+NO_RESIDUAL = (0.0,) * NUM_RESIDUALS
+SLOW_PACE = 0.6  # of the speed that the road allows, in the slower profiles
 
 
 def _rules() -> IdmConfig:
@@ -55,7 +69,11 @@ class MpcConfig:
         first_iterations: the same where there is no last plan to go on from.
         cost: weights and limits of the stage cost.
         limits: of the actuators.
-        rules: of the rule layer, whose bounds the MPC keeps and whose rollout is its other start.
+        rules: of the rule layer, whose bounds the MPC keeps and whose rollouts are its proposals.
+        lanes: when lanes are changed.
+        score_s: [s] over which proposals are scored, at most the rules' horizon.
+        off_lane: [1/s] cost of being in another lane than the route's.
+        switch: cost of going for another lane than in the last tick.
         corridor_margin: [m] between ego's side and its lane's edge.
         margin_along: [m] to others along their direction, beside their forecast's spread.
         margin_across: [m] across it.
@@ -65,7 +83,6 @@ class MpcConfig:
         cap_across: [m].
         accel_lag: [s] of engine and brakes.
         understeer: [s^2/m^2].
-        tick: [s] between two plans.
     """
 
     dt: tuple[float, ...] = (0.2,) * 20
@@ -74,6 +91,10 @@ class MpcConfig:
     cost: CostConfig = field(default_factory=CostConfig)
     limits: Limits = field(default_factory=Limits)
     rules: IdmConfig = field(default_factory=_rules)
+    lanes: LaneChangeConfig = field(default_factory=LaneChangeConfig)
+    score_s: float = 8.0
+    off_lane: float = 0.02
+    switch: float = 0.4
     corridor_margin: float = 0.1
     margin_along: float = 0.8
     margin_across: float = 0.3
@@ -83,31 +104,40 @@ class MpcConfig:
     cap_across: float = 0.4
     accel_lag: float = 0.15
     understeer: float = 0.001
-    tick: float = 0.05
 
     def __post_init__(self) -> None:
         if not self.dt or not all(0.0 < value <= 1.0 for value in self.dt):
             raise ValueError(f"MpcConfig.dt: expected intervals in (0, 1] s, got {self.dt!r}")
-        for name in ("iterations", "first_iterations", "accel_lag", "tick"):
+        if not 0.0 < self.score_s <= self.rules.horizon:
+            raise ValueError(
+                f"MpcConfig.score_s: expected (0, {self.rules.horizon}] s, got {self.score_s!r}"
+            )
+        for name in ("iterations", "first_iterations", "accel_lag"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"MpcConfig.{name}: expected > 0, got {getattr(self, name)!r}")
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A start of the MPC and what came of it.
+    """A proposal, seen in the light of the forecast.
 
     Attributes:
-        name: of the proposal that it refines.
+        name: of the proposal.
+        option: the lane that it is in.
         bounds: that it keeps.
-        stages: (N+1, NUM_STAGE_PARAMS).
-        solution: of the solver.
+        roll: the rules' rollout under them.
+        forecast: index of the proposal under which the others were imagined.
+        score: cost of the rollout.
+        tail: the part of it beyond the MPC's horizon.
     """
 
     name: str
+    option: LaneOption
     bounds: BoundList
-    stages: Array
-    solution: Solution
+    roll: Rollout
+    forecast: int
+    score: float = 0.0
+    tail: float = 0.0
 
 
 class MpcPlanner:
@@ -138,42 +168,156 @@ class MpcPlanner:
         self._road = None
         self._last: Solution | None = None
         self._last_t = float("nan")
+        self._target = 0.0
         self._type = ""
 
     def propose(self, scene: Scene, goal: Goal) -> Proposals:
-        """Return the rule layer's ways on: keep to the route, give way, stop."""
-        proposals = self.rules.propose(scene, goal)
+        """Return lanes x speed profiles: keep, change, each also slower; give way; stop."""
+        rules = self.rules
+        rules.look(scene, goal)
         self._look(scene)
-        return proposals
+        self._options = self._lanes(scene, goal)
+        names, rolls, reasons = [], [], []
+        for name, option, extra, pace in self._profiles():
+            rules.path = option.path
+            bounds = rules.standing + extra
+            roll = rules.roll(scene, goal, bounds, rules.config.dt, pace)
+            names.append(name)
+            rolls.append(roll)
+            reasons.append(bounds.reasons[roll.which] if roll.which >= 0 else "road")
+        return Proposals(
+            np.stack([r.states for r in rolls]), np.stack([r.inputs for r in rolls]),
+            rules.config.dt, tuple(names), tuple(reasons),
+        )  # fmt: skip
 
     def refine(self, scene: Scene, goal: Goal, proposals: Proposals, forecast: Forecast) -> Plan:
-        """Return the plan of the cheaper of two starts: the last plan, and the rules' rollout."""
-        config, rules = self.config, self.rules
-        bounds = rules.bound(scene, goal, proposals, forecast)
-        steps = round(self._t[-1] / config.rules.plan_dt) + 1
-        states, inputs = new_states(steps), np.zeros((steps, NUM_INPUTS))
-        which, wanted = rules.roll(scene, goal, bounds, config.rules.plan_dt, states, inputs)
+        """Score the proposals under the forecast and return the MPC's plan of the best."""
         x0 = self._state(scene)
-        shared = config.cost.params(goal.time_gap, goal.style, self._car)
-        fresh = following(
-            states, config.rules.plan_dt, self._dt, x0[int(ModelState.ACCEL_CMD) :],
-            config.accel_lag, float(self._car[BicycleParam.STEER_LAG]),
+        shared = self.config.cost.params(goal.time_gap, goal.style, self._car)
+        candidates = self._score(self._candidates(scene, goal, proposals, forecast), scene, goal,
+                                 forecast, shared)  # fmt: skip
+        solved = [
+            (*self._solve(candidate, start, scene, goal, forecast, x0, shared), candidate)
+            for candidate, start in self._starts(candidates, scene.t, x0)
+        ]
+        solution, stages, best = min(solved, key=lambda s: self._worth(s[0], s[2]))
+        self._last, self._last_t, self._target = solution, scene.t, best.option.target
+        self.rules.path = best.option.path
+        active, required = self.rules.active(goal, best.bounds, best.roll.which)
+        self.rules.remember(active, best.roll, self.config.rules.plan_dt)
+        return self._plan(solution, stages, shared, best.name, active, required)
+
+    def _lanes(self, scene: Scene, goal: Goal) -> list[LaneOption]:
+        """The lanes that ego may be in, seen from where the others are now."""
+        rules, ego = self.rules, self.rules.ego
+        seen = rules.survey(scene, np.zeros((len(scene.agents), 0, 3)), 1.0)
+        self._seen = seen
+        wish = min(float(rules.itinerary.speed[rules.memory.hint]), goal.speed_cap)
+        room = seen[:, corridor.REAR] - ego.front
+        ahead = (np.abs(seen[:, corridor.D] - ego.d) < 1.5) & (room > -1.0)
+        ahead &= room < 15.0 + 4.0 * ego.speed
+        slow = bool((seen[ahead, corridor.SPEED] < wish - self.config.lanes.gain).any())
+        return lane_options(
+            self.config.lanes, rules.path, self._route_lanes, rules.memory.hint, ego.s, ego.d,
+            ego.speed, ego.half_length, seen, slow,
         )  # fmt: skip
-        starts = [fresh]
-        if self._last is not None:
-            starts.insert(0, shifted(self._last.inputs, self._dt, scene.t - self._last_t))
-        found = []
+
+    def _profiles(self) -> list[tuple[str, LaneOption, BoundList, float]]:
+        """Name, lane, extra bounds and pace of each proposal."""
+        out = []
+        for option in self._options:
+            out.append((option.name, option, BoundList(), 1.0))
+            out.append((f"{option.name}_slow", option, BoundList(), SLOW_PACE))
+        variants = self.rules.variants()
+        own = self._options[0]
+        out += [(name, own, variants[name], 1.0) for name in ("yield", "stop")]
+        return out
+
+    def _candidates(
+        self, scene: Scene, goal: Goal, proposals: Proposals, forecast: Forecast
+    ) -> list[Candidate]:
+        """The proposals again, now under all that moves."""
+        rules, found = self.rules, []
+        known: dict[str, BoundList] = {}
+        for name, option, extra, pace in self._profiles():
+            rules.path = option.path
+            index = proposals.names.index(name)
+            if option.name not in known:
+                bounds = rules.bound(scene, goal, forecast, index)
+                if option.ends_s < np.inf:
+                    bounds.stop(option.ends_s - rules.ego.half_length, "lane_ends")
+                known[option.name] = bounds
+            bounds = known[option.name] + extra
+            roll = rules.roll(scene, goal, bounds, self.config.rules.plan_dt, pace)
+            found.append(Candidate(name, option, bounds, roll, index))
+        return found
+
+    def _score(
+        self, candidates: list[Candidate], scene: Scene, goal: Goal, forecast: Forecast,
+        shared: Array,
+    ) -> list[Candidate]:  # fmt: skip
+        """The candidates with their scores, the best first."""
+        config, dt = self.config, forecast.dt
+        stride = round(dt / config.rules.plan_dt)
+        steps = round(config.score_s / dt)
+        rows = slice(0, steps * stride + 1, stride)
+        states = np.stack([c.roll.states[rows] for c in candidates])
+        inputs = np.stack([c.roll.inputs[: steps * stride : stride] for c in candidates])
+        t = dt * np.arange(steps + 1)
+        stages = np.stack(
+            [
+                self._stages(c, way, t, scene, goal, forecast)
+                for c, way in zip(candidates, states, strict=True)
+            ]
+        )
+        rate = rates(states, inputs, stages, shared)
+        off = [config.off_lane * (c.option.target != 0.0) for c in candidates]
+        rate += np.array(off)[:, None]
+        score, tail = totals(rate, dt), totals(rate, dt, begin=round(self._t[-1] / dt))
+        for i, c in enumerate(candidates):
+            moved = config.switch if abs(c.option.target - self._target) > 1.0 else 0.0
+            candidates[i] = Candidate(
+                c.name, c.option, c.bounds, c.roll, c.forecast,
+                float(score[i]) + moved, float(tail[i]) + moved + off[i] * self._t[-1],
+            )  # fmt: skip
+        return sorted(candidates, key=lambda c: c.score)
+
+    def _starts(
+        self, candidates: Sequence[Candidate], now: float, x0: Array
+    ) -> list[tuple[Candidate, Array]]:
+        """Two starts: the last plan, in the lane that it was in, and the best proposal.
+
+        Without a last plan that still has a lane, the best two proposals.
+        """
+        config = self.config
+        out: list[tuple[Candidate, Array]] = []
+        same = [c for c in candidates if abs(c.option.target - self._target) < 1.0]
+        if self._last is not None and same:
+            out.append((same[0], shifted(self._last.inputs, self._dt, now - self._last_t)))
+        command = x0[int(ModelState.ACCEL_CMD) :]
+        for candidate in candidates[: 2 - len(out)]:
+            start = following(
+                candidate.roll.states, config.rules.plan_dt, self._dt, command, config.accel_lag,
+                float(self._car[BicycleParam.STEER_LAG]),
+            )  # fmt: skip
+            out.append((candidate, start))
+        return out
+
+    def _solve(
+        self, candidate: Candidate, start: Array, scene: Scene, goal: Goal, forecast: Forecast,
+        x0: Array, shared: Array,
+    ) -> tuple[Solution, Array]:  # fmt: skip
+        """The MPC's solution from `start`, and the stages that it was solved with."""
+        config = self.config
+        way = self.solver.solve(x0, start, self._blank, shared, iterations=0).states
+        stages = self._stages(candidate, way, self._t, scene, goal, forecast)
         iterations = config.iterations if self._last is not None else config.first_iterations
-        for start in starts:
-            way = self.solver.solve(x0, start, self._blank, shared, iterations=0).states
-            stages = self._stages(scene, goal, bounds, forecast, way)
-            solution = self.solver.solve(x0, start, stages, shared, iterations=iterations)
-            found.append(Candidate("keep", bounds, stages, solution))
-        best = min(found, key=lambda c: c.solution.cost)
-        self._last, self._last_t = best.solution, scene.t
-        active, required = rules.active(goal, bounds, which)
-        rules.remember(scene, active, wanted, states, config.rules.plan_dt)
-        return self._plan(best, shared, active, required)
+        return self.solver.solve(x0, start, stages, shared, iterations=iterations), stages
+
+    def _worth(self, solution: Solution, candidate: Candidate) -> float:
+        """Cost of a solution and of what follows it; what failed counts last."""
+        failed = 1e6 if solution.status == "not_finite" else 0.0
+        return solution.cost + candidate.tail + failed
 
     def _look(self, scene: Scene) -> None:
         """Keep what belongs to the route and to the car."""
@@ -187,18 +331,19 @@ class MpcPlanner:
             self._car[BicycleParam.ACCEL_LAG] = self.config.accel_lag
             self._car[BicycleParam.STEER_LAG] = max(row[VehicleParam.STEER_LAG], 0.02)
         itinerary = self.rules.itinerary
-        if self._road is None or self._road.xy is not itinerary.xy:
-            route, graph = self.rules.route, scene.lane_graph
-            points = graph.point_start[route.lane] + np.minimum(
-                np.round(route.lane_s).astype(int),
-                graph.point_start[route.lane + 1] - graph.point_start[route.lane] - 1,
-            )
-            self._road = RoadAhead(
-                itinerary.xy, itinerary.s, itinerary.yaw, itinerary.curvature, itinerary.speed,
-                np.ascontiguousarray(route.speed_limit, np.float64),
-                0.5 * np.ascontiguousarray(graph.width[points], np.float64),
-            )  # fmt: skip
-            self._last = None
+        if self._road is not None and self._road.xy is itinerary.xy:
+            return
+        route, graph = self.rules.route, scene.lane_graph
+        assert route is not None
+        begin, end = graph.point_start[route.lane], graph.point_start[route.lane + 1]
+        points = np.minimum(begin + np.round(route.lane_s).astype(int), end - 1)
+        self._road = RoadAhead(
+            itinerary.xy, itinerary.s, itinerary.yaw, itinerary.curvature, itinerary.speed,
+            np.ascontiguousarray(route.speed_limit, np.float64),
+            0.5 * np.ascontiguousarray(graph.width[points], np.float64),
+        )  # fmt: skip
+        self._route_lanes = route_lanes(graph, route)
+        self._last, self._target = None, 0.0
 
     def _state(self, scene: Scene) -> Array:
         """(NX,) now: pose and speed as seen, actuators as the last plan has them by now.
@@ -220,41 +365,53 @@ class MpcPlanner:
         return x0
 
     def _stages(
-        self, scene: Scene, goal: Goal, bounds: BoundList, forecast: Forecast, states: Array
-    ) -> Array:
-        config, rules, agents = self.config, self.rules, scene.agents
+        self, candidate: Candidate, states: Array, t: Array, scene: Scene, goal: Goal,
+        forecast: Forecast,
+    ) -> Array:  # fmt: skip
+        """(len(t), NUM_STAGE_PARAMS) of a candidate along `states`."""
+        config, rules, agents, option = self.config, self.rules, scene.agents, candidate.option
         assert self._road is not None
         half = scene.ego.extent
-        out = new_stages(len(self._dt))
-        margin = float(half[1]) + config.corridor_margin
-        at = fill_road(
-            self._road, rules.memory.hint, states, goal.speed_cap,
-            Lateral(0.0, 0.0, 0.0, margin), out,
+        out = new_stages(len(t) - 1)
+        d = rules.ego.d
+        lateral = Lateral(
+            option.beside,
+            max(0.0, -option.beside, -d - 0.4), max(0.0, option.beside, d - 0.4),
+            float(half[1]) + config.corridor_margin,
         )  # fmt: skip
-        fill_bounds(bounds.array(), at, self._t, float(half[0]), config.cost.stop_brake, out)
-        mode = int(np.argmax(forecast.probability[0]))
+        at = fill_road(self._road, rules.memory.hint, states, goal.speed_cap, lateral, out)
+        fill_bounds(candidate.bounds.array(), at, t, float(half[0]), config.cost.stop_brake, out)
+        mode = int(np.argmax(forecast.probability[candidate.forecast]))
         fill_obstacles(
-            states, self._t, half, rules.behind(), agents.kind, agents.pose, agents.extent,
-            forecast.mean[0, mode], forecast.covariance[0, mode], forecast.dt, self._margins,
-            config.quantile, np.array([config.cap_along, config.cap_across]), out,
+            states, t, half, self._behind(), agents.kind, agents.pose, agents.extent,
+            forecast.mean[candidate.forecast, mode], forecast.covariance[candidate.forecast, mode],
+            forecast.dt, self._margins, config.quantile,
+            np.array([config.cap_along, config.cap_across]), out,
         )  # fmt: skip
         return out
 
+    def _behind(self) -> Array:
+        """(A,) bool, who is behind ego in its lane and goes its way: they keep their distance."""
+        seen, ego = self._seen, self.rules.ego
+        same = np.abs(seen[:, corridor.HEADING]) < 0.8
+        near = np.abs(seen[:, corridor.D] - ego.d) < 1.75
+        return same & near & (seen[:, corridor.FRONT] < ego.s)
+
     def _plan(
-        self, best: Candidate, shared: Array, active: tuple[str, ...], required: float
-    ) -> Plan:
-        solution = best.solution
-        q = stage_weights(self._dt)
+        self, solution: Solution, stages: Array, shared: Array, name: str,
+        active: tuple[str, ...], required: float,
+    ) -> Plan:  # fmt: skip
+        q = stage_weights(self._dt)[:-1]
         terms = stage_terms(
-            list(solution.states[:-1].T), list(solution.inputs.T), list(best.stages[:-1].T),
+            list(solution.states[:-1].T), list(solution.inputs.T), list(stages[:-1].T),
             list(shared), np,
         )  # fmt: skip
         return Plan(
             solution.states[:, :NUM_STATES],
             solution.inputs,
             self._dt,
-            name=best.name,
-            cost={name: float(q[:-1] @ value) for name, value in terms.items()},
+            name=name,
+            cost={term: float(q @ value) for term, value in terms.items()},
             active=active,
             status=solution.status,
             residual=solution.residual,

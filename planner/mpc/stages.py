@@ -201,7 +201,7 @@ def fill_obstacles(
             continue
         for k in range(num):
             f = min(t[k] / dt, float(steps)) - 1.0
-            j = min(max(int(math.floor(f)), -1), steps - 2)
+            j = min(max(math.floor(f), -1), steps - 2)
             f -= j
             o = shape[a, k]
             after = mean[a, j + 1]
