@@ -2,9 +2,11 @@
 
 The cost is a rate [1/s], to be integrated over dt and discounted by `DISCOUNT` ** t, t in seconds:
 
-    c(x, u) = 1/2 sum_i w_i r_i(x, u)^2 + sum_f (lambda_f v_f(x) + 1/2 mu_f v_f(x)^2)
+    c(x, u) = w_p (v_p - v) / 10 + 1/2 sum_i w_i r_i(x, u)^2
+              + sum_f (lambda_f v_f(x) + 1/2 mu_f v_f(x)^2)
 
-`r_i` are residuals scaled so that 1 is as much as a passenger would put up with for long (`Term`);
+The first term is progress: linear, and the same everywhere, so that no place is worth waiting at
+because the road beyond it is faster; how fast one may be is a soft constraint. `r_i` are residuals scaled so that 1 is as much as a passenger would put up with for long (`Term`);
 `v_f` is by how much the worst row of a family of soft constraints is violated (`Family`). It knows
 the road, the rules and the others, through `StageParam`, and never a proposal's own reference.
 
@@ -36,13 +38,13 @@ DISCOUNT = 0.95  # per second
 MAX_OBSTACLES = 12
 FAR = 1e3  # [m] where nothing is ahead
 TERMINAL_S = 2.0  # [s] of the last stage's cost that stand for what follows, until there is a V
-OBSTACLE_ORDER = 4  # of the norm that an obstacle's shape is a ball of
+PROGRESS_SPEED = 40.0  # [m/s] at which progress costs nothing; nobody is faster
 
 
 class Term(IntEnum):
-    """Residuals of the stage cost, with the scale at which each is 1."""
+    """Terms of the stage cost, those after the first with the scale at which a residual is 1."""
 
-    SPEED = 0  # below or above the reference speed, 5 m/s
+    PROGRESS = 0  # per 10 m/s that are missing to PROGRESS_SPEED
     LATERAL = 1  # off the centre of the lane that ego is in, 1 m
     HEADING = 2  # to the lane, 0.25 rad
     ACCEL = 3  # 2 m/s^2
@@ -53,7 +55,6 @@ class Term(IntEnum):
 
 
 NUM_TERMS = len(Term)
-INPUT_TERMS = (Term.JERK, Term.LATERAL_JERK, Term.STEER_RATE)  # a terminal stage has none
 
 
 class Family(IntEnum):
@@ -138,12 +139,12 @@ class CostConfig:
 
     weight: dict[str, float] = field(
         default_factory=lambda: {
-            "speed": 1.0, "lateral": 0.6, "heading": 0.3, "accel": 0.25, "lateral_accel": 0.3,
+            "progress": 1.2, "lateral": 0.6, "heading": 0.3, "accel": 1.0, "lateral_accel": 0.3,
             "jerk": 0.12, "lateral_jerk": 0.15, "steer_rate": 0.05,
         }
     )  # fmt: skip
     linear: dict[str, float] = field(
-        default_factory=lambda: {"collision": 30.0, "corridor": 6.0, "limit": 1.0, "stop": 1.5}
+        default_factory=lambda: {"collision": 30.0, "corridor": 6.0, "limit": 2.0, "stop": 1.5}
     )
     quadratic: dict[str, float] = field(
         default_factory=lambda: {"collision": 60.0, "corridor": 12.0, "limit": 4.0, "stop": 1.0}
@@ -209,7 +210,7 @@ def road_frame(state: Components, p: Components, xp: Any) -> tuple[Any, Any, Any
 def residuals(
     state: Components, control: Components | None, p: Components, g: Components, xp: Any
 ) -> list[Any]:
-    """Scaled residuals in the order of `Term`; those of the inputs are left out without inputs.
+    """Scaled residuals of the terms after `PROGRESS`, without inputs only those of the state.
 
     Args:
         state: components as in `ModelState`.
@@ -221,11 +222,7 @@ def residuals(
     car = g[int(CostParam.BICYCLE) :]
     _, offset, heading = road_frame(state, p, xp)
     speed = state[ModelState.SPEED]
-    # At the end the speed counts for nothing: it would pay to save the last metres before a line
-    # for the end of the horizon, tick after tick.
-    slow = speed - p[StageParam.REF_SPEED] if control is not None else 0.0 * speed
     out = [
-        slow / 5.0,
         offset - p[StageParam.LANE_OFFSET],
         xp.sin(heading) / 0.25,
         state[ModelState.ACCEL] / 2.0,
@@ -238,13 +235,19 @@ def residuals(
     return out
 
 
+def progress_cost(state: Components, g: Components) -> Any:
+    """What is missing of progress, a rate [1/s]."""
+    missing = PROGRESS_SPEED - state[ModelState.SPEED]
+    return g[CostParam.WEIGHT + Term.PROGRESS] * missing / 10.0
+
+
 def rows(state: Components, p: Components, g: Components, xp: Any) -> list[tuple[Family, Any]]:
     """Soft constraints, each h >= 0 where it holds.
 
     Obstacles are balls of the 4-norm in their own frame, which hug two boxes closer than ellipses
     do (docs/decisions/0006). A stop line holds where ego, braking with b from now on, would come
-    to rest before it: s + v^2 / 2b <= s_stop; behind a lead the lead's own braking distance, the
-    standing gap and the time gap are added (Shalev-Shwartz et al. 2017, definition 1, smoothed).
+    to rest before it: s + v^2 / 2b <= s_stop. Behind a lead it would come down to the lead's speed
+    before only standing and time gap are left: s + s_0 + v T + (v - v_l)^2 / 2b <= s_l.
     """
     along, offset, _ = road_frame(state, p, xp)
     speed = state[ModelState.SPEED]
@@ -265,14 +268,15 @@ def rows(state: Components, p: Components, g: Components, xp: Any) -> list[tuple
     sideways = speed * speed * curvature(speed, state[ModelState.STEER], car, xp)
     out += [
         (Family.LIMIT, (p[StageParam.SPEED_LIMIT] - speed) / 2.0),
+        (Family.LIMIT, (p[StageParam.REF_SPEED] - speed) / 4.0),
         (Family.LIMIT, speed / 0.25),
         (Family.LIMIT, most - sideways),
         (Family.LIMIT, most + sideways),
     ]
     brake = 2.0 * g[CostParam.STOP_BRAKE]
-    faster = speed * speed - p[StageParam.LEAD_SPEED] ** 2
-    closing = 0.5 * (faster + xp.sqrt(faster * faster + 1.0))
-    gap = g[CostParam.STANDING_GAP] + g[CostParam.TIME_GAP] * speed + closing / brake
+    faster = speed - p[StageParam.LEAD_SPEED]
+    closing = 0.5 * (faster + xp.sqrt(faster * faster + 0.25))
+    gap = g[CostParam.STANDING_GAP] + g[CostParam.TIME_GAP] * speed + closing * closing / brake
     out += [
         (Family.STOP, p[StageParam.STOP_AHEAD] - along - speed * speed / brake),
         (Family.STOP, 0.5 * (p[StageParam.LEAD_AHEAD] - along - gap)),
@@ -283,7 +287,7 @@ def rows(state: Components, p: Components, g: Components, xp: Any) -> list[tuple
 ROW_FAMILY = (
     (Family.COLLISION,) * MAX_OBSTACLES
     + (Family.CORRIDOR,) * 2
-    + (Family.LIMIT,) * 4
+    + (Family.LIMIT,) * 5
     + (Family.STOP,) * 2
 )
 NUM_ROWS = len(ROW_FAMILY)
@@ -302,11 +306,13 @@ def stage_terms(
     state: Components, control: Components | None, p: Components, g: Components, xp: Any
 ) -> dict[str, Any]:
     """The stage cost [1/s] by the name of `Term` and `Family`; its sum is the stage cost."""
-    parts = residuals(state, control, p, g, xp)
-    out = {
-        term.name.lower(): 0.5 * g[CostParam.WEIGHT + term] * r * r
-        for term, r in zip(Term, parts, strict=False)
-    }
+    out = {}
+    if control is not None:
+        # At the end the speed counts for nothing: it would pay to save the last metres before a
+        # line for the end of the horizon, tick after tick.
+        out["progress"] = progress_cost(state, g)
+    for term, r in zip(list(Term)[1:], residuals(state, control, p, g, xp), strict=False):
+        out[term.name.lower()] = 0.5 * g[CostParam.WEIGHT + term] * r * r
     for family, v in zip(Family, violations(state, p, g, xp), strict=True):
         linear, square = g[CostParam.LINEAR + family], g[CostParam.QUADRATIC + family]
         out[family.name.lower()] = linear * v + 0.5 * square * v * v

@@ -316,19 +316,23 @@ class IdmPlanner:
         if which < 0:
             near_speed = ego.speed > 0.9 * float(self.itinerary.speed[self.memory.hint])
             return ((self.road_reason(goal),) if near_speed else ()), 0.0
-        rows = bounds.array()
-        accels = bound_accels(self.config.law(goal.time_gap), rows, ego.front, ego.speed)
+        accels = bound_accels(self.config.law(goal.time_gap), bounds.array(), ego.front, ego.speed)
         binding = np.flatnonzero(accels <= accels[which] + 0.3)
         binding = binding[np.argsort(accels[binding], kind="stable")]
-        required = 0.0
-        for b in binding:
+        names = dict.fromkeys(bounds.reasons[b] for b in binding)
+        return tuple(names), self.required(goal, bounds, binding.tolist())
+
+    def required(self, goal: Goal, bounds: BoundList, which: list[int]) -> float:
+        """The hardest braking [m/s^2] that the bounds `which` ask for now."""
+        ego, rows, hardest = self.ego, bounds.array(), 0.0
+        accels = bound_accels(self.config.law(goal.time_gap), rows, ego.front, ego.speed)
+        for b in which:
             gap = max(rows[b, AT] - ego.front, 0.1)
             closing = max(ego.speed - rows[b, BOUND_SPEED], 0.0)
-            required = max(required, closing**2 / (2.0 * gap))
+            hardest = max(hardest, closing**2 / (2.0 * gap))
             if rows[b, STANDS] == 0.0 and gap < self.config.standing_gap:
-                required = max(required, -float(accels[b]))
-        names = dict.fromkeys(bounds.reasons[b] for b in binding)
-        return tuple(names), float(required)
+                hardest = max(hardest, -float(accels[b]))
+        return hardest
 
     def remember(self, active: tuple[str, ...], roll: Rollout, dt: float) -> None:
         """Carry the acceleration on to the next tick, where this plan will be by then."""

@@ -14,7 +14,7 @@ from headway.bicycle import (
     ModelState,
     step,
 )
-from headway.cost import CostConfig, stage_terms, stage_weights
+from headway.cost import CostConfig
 from headway.types import (
     NUM_STATES,
     AgentKind,
@@ -36,6 +36,7 @@ from planner.homotopies import (
 )
 from planner.idm import IdmConfig, IdmPlanner, Rollout
 from planner.mpc.problem import Limits
+from planner.mpc.report import binding, cost_terms
 from planner.mpc.solver import Solution, Solver, make_solver
 from planner.mpc.stages import (
     Lateral,
@@ -200,12 +201,26 @@ class MpcPlanner:
             (*self._solve(candidate, start, scene, goal, forecast, x0, shared), candidate)
             for candidate, start in self._starts(candidates, scene.t, x0)
         ]
-        solution, stages, best = min(solved, key=lambda s: self._worth(s[0], s[2]))
+        solution, stages, others, best = min(solved, key=lambda s: self._worth(s[0], s[3]))
         self._last, self._last_t, self._target = solution, scene.t, best.option.target
+        active, which = binding(
+            solution, stages, shared, self._t, best.bounds, others, scene.agents.id
+        )
         self.rules.path = best.option.path
-        active, required = self.rules.active(goal, best.bounds, best.roll.which)
         self.rules.remember(active, best.roll, self.config.rules.plan_dt)
-        return self._plan(solution, stages, shared, best.name, active, required)
+        return Plan(
+            solution.states[:, :NUM_STATES],
+            solution.inputs,
+            self._dt,
+            name=best.name,
+            cost=cost_terms(solution, stages, shared, self._dt),
+            active=active,
+            status=solution.status,
+            residual=solution.residual,
+            iterations=solution.iterations,
+            solve_s=solution.solve_s,
+            required_decel=self.rules.required(goal, best.bounds, which),
+        )
 
     def _lanes(self, scene: Scene, goal: Goal) -> list[LaneOption]:
         """The lanes that ego may be in, seen from where the others are now."""
@@ -266,7 +281,7 @@ class MpcPlanner:
         t = dt * np.arange(steps + 1)
         stages = np.stack(
             [
-                self._stages(c, way, t, scene, goal, forecast)
+                self._stages(c, way, t, scene, goal, forecast)[0]
                 for c, way in zip(candidates, states, strict=True)
             ]
         )
@@ -306,13 +321,14 @@ class MpcPlanner:
     def _solve(
         self, candidate: Candidate, start: Array, scene: Scene, goal: Goal, forecast: Forecast,
         x0: Array, shared: Array,
-    ) -> tuple[Solution, Array]:  # fmt: skip
-        """The MPC's solution from `start`, and the stages that it was solved with."""
+    ) -> tuple[Solution, Array, Array]:  # fmt: skip
+        """The MPC's solution from `start`, its stages, and who is an obstacle in them."""
         config = self.config
         way = self.solver.solve(x0, start, self._blank, shared, iterations=0).states
-        stages = self._stages(candidate, way, self._t, scene, goal, forecast)
+        stages, others = self._stages(candidate, way, self._t, scene, goal, forecast)
         iterations = config.iterations if self._last is not None else config.first_iterations
-        return self.solver.solve(x0, start, stages, shared, iterations=iterations), stages
+        solution = self.solver.solve(x0, start, stages, shared, iterations=iterations)
+        return solution, stages, others
 
     def _worth(self, solution: Solution, candidate: Candidate) -> float:
         """Cost of a solution and of what follows it; what failed counts last."""
@@ -367,8 +383,8 @@ class MpcPlanner:
     def _stages(
         self, candidate: Candidate, states: Array, t: Array, scene: Scene, goal: Goal,
         forecast: Forecast,
-    ) -> Array:  # fmt: skip
-        """(len(t), NUM_STAGE_PARAMS) of a candidate along `states`."""
+    ) -> tuple[Array, Array]:  # fmt: skip
+        """Stages (len(t), NUM_STAGE_PARAMS) of a candidate along `states`; rows of its obstacles."""
         config, rules, agents, option = self.config, self.rules, scene.agents, candidate.option
         assert self._road is not None
         half = scene.ego.extent
@@ -382,13 +398,13 @@ class MpcPlanner:
         at = fill_road(self._road, rules.memory.hint, states, goal.speed_cap, lateral, out)
         fill_bounds(candidate.bounds.array(), at, t, float(half[0]), config.cost.stop_brake, out)
         mode = int(np.argmax(forecast.probability[candidate.forecast]))
-        fill_obstacles(
+        others = fill_obstacles(
             states, t, half, self._behind(), agents.kind, agents.pose, agents.extent,
             forecast.mean[candidate.forecast, mode], forecast.covariance[candidate.forecast, mode],
             forecast.dt, self._margins, config.quantile,
             np.array([config.cap_along, config.cap_across]), out,
         )  # fmt: skip
-        return out
+        return out, others
 
     def _behind(self) -> Array:
         """(A,) bool, who is behind ego in its lane and goes its way: they keep their distance."""
@@ -396,26 +412,3 @@ class MpcPlanner:
         same = np.abs(seen[:, corridor.HEADING]) < 0.8
         near = np.abs(seen[:, corridor.D] - ego.d) < 1.75
         return same & near & (seen[:, corridor.FRONT] < ego.s)
-
-    def _plan(
-        self, solution: Solution, stages: Array, shared: Array, name: str,
-        active: tuple[str, ...], required: float,
-    ) -> Plan:  # fmt: skip
-        q = stage_weights(self._dt)[:-1]
-        terms = stage_terms(
-            list(solution.states[:-1].T), list(solution.inputs.T), list(stages[:-1].T),
-            list(shared), np,
-        )  # fmt: skip
-        return Plan(
-            solution.states[:, :NUM_STATES],
-            solution.inputs,
-            self._dt,
-            name=name,
-            cost={term: float(q @ value) for term, value in terms.items()},
-            active=active,
-            status=solution.status,
-            residual=solution.residual,
-            iterations=solution.iterations,
-            solve_s=solution.solve_s,
-            required_decel=required,
-        )

@@ -112,7 +112,7 @@ class Problem:
             ca.vertsplit(self.x), control, ca.vertsplit(self.p), ca.vertsplit(self.g), ca
         )
         r = ca.vertcat(*parts)
-        begin = int(CostParam.WEIGHT)
+        begin = int(CostParam.WEIGHT) + 1  # progress is linear
         return ca.sqrt(self.g[begin : begin + r.numel()]) * r
 
     def slack_cost(self, s: ca.SX) -> ca.SX:
@@ -123,7 +123,8 @@ class Problem:
     def smooth_cost(self, with_inputs: bool) -> ca.SX:
         """The stage cost without slacks, a rate."""
         r = self.weighted_residuals(with_inputs)
-        return 0.5 * ca.dot(r, r)
+        progress = cost.progress_cost(ca.vertsplit(self.x), ca.vertsplit(self.g))
+        return 0.5 * ca.dot(r, r) + (progress if with_inputs else 0.0)
 
     def linearise(self) -> ca.Function:
         """`stage_lin(x, u, p, g, dt, q)`: A, B, f, R, S, Q, r_u, r_x, C, h of one stage.
@@ -134,7 +135,7 @@ class Problem:
         r = self.weighted_residuals(with_inputs=True)
         jac = ca.jacobian(r, z)
         hess = self.q * (jac.T @ jac + REGULARISATION * ca.SX.eye(NU + NX))
-        grad = self.q * (jac.T @ r)
+        grad = self.q * ca.gradient(self.smooth_cost(with_inputs=True), z)
         return _function(
             "stage_lin",
             [self.x, self.u, self.p, self.g, self.dt, self.q],
