@@ -30,6 +30,7 @@ STUCK = 8.0  # [s] ego stands in a junction: others no longer wait for it to dri
 AT_LINE = 5.0  # [m] who stands nearer to its line is first at it
 COURTESY_BRAKE = 2.5  # [m/s^2] that it may cost them to begin with,
 COURTESY_KEPT = 4.5  # [m/s^2] and once they have begun
+ROOM_TO_WAIT = 40.0  # [m] of road between two junctions on which nobody is let go
 SET_OFF = 3.5  # [m/s] up to which who was let go is still taken to stand at its line
 SEEN_BRAKE = 3.5  # [m/s^2] that others can brake with when somebody has set off
 EXIT_SPEED = 2.5  # [m/s] a slower lead behind the junction blocks the exit
@@ -225,7 +226,9 @@ def _passes(  # noqa: PLR0911
     bound = inside or fleet[j].committed == lane_j
     if not bound:
         if not road.conflict[c].yields:
-            return not _courtesy(fleet, i, j, fleet[i].plan_at[k])
+            return _leaves_junction(road, fleet, i, k) or not _courtesy(
+                fleet, i, j, fleet[i].plan_at[k]
+            )
         if _stays(road, fleet, i, j, begin) or _under_way(fleet, i, k, j, enter_j):
             return True
     begin_i = fleet[i].plan_at[k]
@@ -280,6 +283,18 @@ def _room_to_merge(
 
 
 @njit(cache=True)
+def _leaves_junction(road: RoadArrays, fleet: Fleet, i: int, k: int) -> bool:
+    """Whether `i` would block a junction behind it, as in a roundabout, were it to wait for `k`."""
+    lane = fleet[i].plan[max(k - 1, 0)]
+    if road.lane[lane].junction >= 0 or road.lane[lane].length > ROOM_TO_WAIT:
+        return False
+    for n in range(road.lane[lane].pred_begin, road.lane[lane].pred_end):
+        if road.lane[road.pred[n]].junction >= 0:
+            return True
+    return False
+
+
+@njit(cache=True)
 def _courtesy(fleet: Fleet, i: int, j: int, begin: float) -> bool:
     """Whether `i`, which has priority, lets `j` go that has waited for too long at its line."""
     begun = fleet[i].was_held == Hold.GIVE_WAY
@@ -328,7 +343,10 @@ def _stays(  # noqa: PLR0911
     if fleet[j].lead_gap < begin - fleet[j].half_length and fleet[j].lead_speed < 0.5:
         # Stuck in a queue, or rolling up to its end.
         ahead = fleet[j].lead
-        return fleet[j].standing > 1.0 or (ahead >= 0 and fleet[ahead].standing > 1.0)
+        if fleet[j].standing > 1.0:
+            return True
+        rolls_up = ahead >= 0 and fleet[ahead].standing > 1.0
+        return rolls_up and not _leaves_junction(road, fleet, j, 1)
     if held:
         # First come, first served; who has waited for long takes what is free.
         if fleet[j].speed > 0.5:

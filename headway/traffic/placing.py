@@ -24,8 +24,7 @@ RING = 250.0  # [m] furthest distance at which agents appear
 SPREAD = 80.0  # [m] of way to ego's lanes over which the chance of a place falls by e
 FIRST_SPREAD = 120.0  # [m] of distance, the same at the very start
 FAST_SPREAD = 35.0  # [m] the same on fast roads, where traffic has to be placed closer
-FAST_RING = 115.0  # [m] on them agents appear no further away while there is room
-FAST_KEEP = 130.0  # [m] and nobody further away is kept
+FAST_RING = 115.0  # [m] on them nobody further away is kept while there is room
 AWAY = 170.0  # [m] nearer than that nobody appears while enough are near ego
 LEAVING = 140.0  # [m] while too many are, those leave from nearer than that whom nobody sees
 CROWDED = 2  # vehicles within CROWD_RADIUS: no more are added, on fast roads thrice as many
@@ -35,8 +34,6 @@ HEADWAY = 2.5  # [s] and
 HEADWAY_GAP = 10.0  # [m] between a vehicle that appears and those ahead and behind on its lane
 WALKERS_MOST = 5  # walkers within WALKER_RADIUS: no more are added
 WALKER_RADIUS = 50.0  # [m]
-WALKER_OFF = 40.0  # [m] from ego's way ahead a walker is of no use,
-WALKER_LEFT = 55.0  # [m] further from ego than that
 WALKERS_AWAY = 120.0  # [m] least distance of a walker that appears while WALKERS_NEAR are near
 FIRST_RING = 300.0  # [m] the same at the very start
 STOP_BRAKE = 1.6  # [m/s^2] with which a placed vehicle has to manage
@@ -58,7 +55,7 @@ def vehicle_is_gone(  # noqa: PLR0911
     if spare <= 0.0:
         # Too many are there: those that nobody sees leave, the others stay where they are.
         return spare < -1.0 and dist < LEAVING
-    if fast and dist > FAST_KEEP:
+    if fast and dist > FAST_RING:
         return True
     if dist < 60.0:
         return False
@@ -90,7 +87,7 @@ def walker_is_gone(crowd: Crowd, w: int, fleet: Fleet, ego: int, future, num_fut
     nearest = FAR
     for f in range(num_future):
         nearest = min(nearest, math.hypot(x - future[f, 0], y - future[f, 1]))
-    return nearest > WALKER_OFF and dist > WALKER_LEFT
+    return nearest > 40.0 and dist > 55.0
 
 
 @njit(cache=True)
@@ -294,8 +291,6 @@ def walker_spot(
             nearest = FAR
             for f in range(num_future):
                 nearest = min(nearest, math.hypot(net.x[p] - future[f, 0], net.y[p] - future[f, 1]))
-            if not first and nearest > WALKER_OFF and dist > WALKER_LEFT:
-                continue  # it would have to leave at once
             weight = math.exp(-nearest / 12.0 - dist / 50.0)
             if weight < 1e-6 and not first:
                 continue
