@@ -217,7 +217,7 @@ def _register() -> None:
     from headway.traffic import TrafficConfig  # noqa: PLC0415
     from perception.privileged import PrivilegedConfig  # noqa: PLC0415
     from planner.idm import IdmConfig  # noqa: PLC0415
-    from planner.safety import SafetyConfig  # noqa: PLC0415
+    from planner.safety import NoSafetyConfig, SafetyConfig  # noqa: PLC0415
     from planner.tracker import TrackerConfig  # noqa: PLC0415
     from scenarios.config import (  # noqa: PLC0415
         DriveConfig,
@@ -236,6 +236,7 @@ def _register() -> None:
         ("planner", "idm"): IdmConfig,
         ("tracker", "inverse_map"): TrackerConfig,
         ("safety", "emergency_brake"): SafetyConfig,
+        ("safety", "none"): NoSafetyConfig,
         ("traffic", "headway"): TrafficConfig,
         ("traffic", "traffic_manager"): TrafficManagerConfig,
         ("traffic", "none"): NoTrafficConfig,
@@ -250,7 +251,7 @@ def build_driver(config: DriveConfig) -> Driver:
     from language.route import RouteLanguage  # noqa: PLC0415
     from perception.privileged import PrivilegedPerception  # noqa: PLC0415
     from planner.idm import IdmPlanner  # noqa: PLC0415
-    from planner.safety import EmergencyBrake  # noqa: PLC0415
+    from planner.safety import EmergencyBrake, NoSafety, SafetyConfig  # noqa: PLC0415
     from planner.tracker import PlanTracker  # noqa: PLC0415
     from world_model.constant_velocity import ConstantVelocity  # noqa: PLC0415
 
@@ -260,7 +261,11 @@ def build_driver(config: DriveConfig) -> Driver:
         world_model=ConstantVelocity(config.world_model),
         planner=IdmPlanner(config.planner),
         tracker=PlanTracker(config.tracker),
-        safety=EmergencyBrake(config.safety),
+        safety=(
+            EmergencyBrake(config.safety)
+            if isinstance(config.safety, SafetyConfig)
+            else NoSafety()
+        ),
     )
 
 

@@ -9,7 +9,8 @@ import pytest
 from headway.road.frenet import route_poses
 from headway.road.lane_graph import StopKind
 from headway.types import AgentKind, Command, SignalState
-from planner.safety import EmergencyBrake, SafetyConfig, boxes_touch, travelled
+from planner.safety import EmergencyBrake, SafetyConfig
+from planner.safety_reach import boxes_touch, travelled
 from tests.planner.harness import Scripted, World, along, straight
 from tests.planner.spots import guarded
 from tests.planner.test_drive import long_straight
@@ -111,5 +112,5 @@ def test_touching_boxes():
 
 
 def test_nonsense_is_refused_by_name():
-    with pytest.raises(ValueError, match=r"SafetyConfig\.brake"):
-        replace(SafetyConfig(), brake=0.0)
+    with pytest.raises(ValueError, match=r"SafetyConfig\.lead_brake"):
+        replace(SafetyConfig(), lead_brake=0.0)
