@@ -262,9 +262,7 @@ def build_driver(config: DriveConfig) -> Driver:
         planner=IdmPlanner(config.planner),
         tracker=PlanTracker(config.tracker),
         safety=(
-            EmergencyBrake(config.safety)
-            if isinstance(config.safety, SafetyConfig)
-            else NoSafety()
+            EmergencyBrake(config.safety) if isinstance(config.safety, SafetyConfig) else NoSafety()
         ),
     )
 

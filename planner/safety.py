@@ -30,6 +30,7 @@ from planner.safety_lines import LineGuard
 from planner.safety_reach import NEVER, Hits, Limits, find_hits
 
 LATER = 2  # ticks by which steering along the road must put a hit off to be preferred
+STRAIGHT = 0.005  # of steer that makes no difference
 GONE = 0.5  # [s] after which the last tick says nothing about this one
 
 
@@ -162,9 +163,7 @@ class EmergencyBrake:
     def _guard(self, command: Command, scene: Scene, changed: list[Intervention]) -> Command:
         ego, config = scene.ego, self.config
         if self._ego is None or self._ego.type_id != ego.type_id:
-            self._ego = EgoModel(
-                ego.type_id, config.backup_lateral_accel, config.brake_share
-            )
+            self._ego = EgoModel(ego.type_id, config.backup_lateral_accel, config.brake_share)
         model, dt = self._ego, scene.t - self._t
         road = self._roads.find(scene, config.range_m)
         model.observe(ego, self._sent, dt, road.grade)
@@ -203,26 +202,26 @@ class EmergencyBrake:
         """
         model = self._ego
         assert model is not None
-        kept = replace(command, steer_norm=model.keep_steer(road))
         ids = scene.agents.id
-        straight = model.backup(kept, road)
-        kept_hits = self._hits(straight, scene, road)
-        for row, other in ((hits.ahead, kept_hits.ahead), (hits.behind, kept_hits.behind)):
-            if row >= 0 and other < 0:
-                over = -abs(kept.steer_norm - command.steer_norm)
-                changed.append(Intervention(f"lateral:{ids[row]}", over))
-                command, backup, hits = kept, straight, kept_hits
-                break
+        kept = replace(command, steer_norm=model.keep_steer(road))
+        over = -abs(kept.steer_norm - command.steer_norm)
+        if steers := over < -STRAIGHT:
+            straight = model.backup(kept, road)
+            kept_hits = self._hits(straight, scene, road)
+            for row, other in ((hits.ahead, kept_hits.ahead), (hits.behind, kept_hits.behind)):
+                if row >= 0 and other < 0:
+                    changed.append(Intervention(f"lateral:{ids[row]}", over))
+                    command, backup, hits, steers = kept, straight, kept_hits, False
+                    break
         if hits.ahead < 0:
             return command, backup, None
         late = float(backup.path[hits.ahead_tick, 3]) - backup.way
         alarm = Intervention(f"emergency_brake:{ids[hits.ahead]}", late)
-        if command is not kept:
+        if steers:  # it hits either way: which is later, once braked?
             tick = self._hits(model.backup(_braked(command), road), scene, road).ahead_tick
             if tick < NEVER:
                 other = self._hits(model.backup(_braked(kept), road), scene, road).ahead_tick
                 if other >= tick + LATER:
-                    over = -abs(kept.steer_norm - command.steer_norm)
                     changed.append(Intervention(f"lateral:{ids[hits.ahead]}", over))
                     command = kept
         return command, backup, alarm
@@ -256,9 +255,13 @@ def _braked(command: Command) -> Command:
 
 
 def _not_finite(plan: Plan, scene: Scene) -> str:
-    """Reason to brake when the plan, or what is seen of ego, is no number; else nothing."""
-    ego = scene.ego
-    if not (np.isfinite(ego.pose).all() and math.isfinite(ego.speed + ego.yaw_rate + ego.steer)):
+    """Reason to brake when the plan, or what is seen, is no number; else nothing."""
+    ego, agents = scene.ego, scene.agents
+    seen = (ego.pose, ego.velocity, agents.pose, agents.velocity, agents.yaw_rate, agents.extent)
+    if not (
+        math.isfinite(ego.speed + ego.yaw_rate + ego.steer)
+        and all(np.isfinite(values).all() for values in seen)
+    ):
         return "scene:not_finite"
     if not (np.isfinite(plan.states).all() and np.isfinite(plan.dt).all()):
         return "plan:not_finite"

@@ -1,4 +1,4 @@
-"""The backup manoeuvre of the safety layer: one more tick of a command, then the brake, on the road.
+"""The backup manoeuvre of the safety layer: one more tick of a command, then the full brake.
 
 A command may pass when ego, after one tick of it, can still brake to a stop without hitting
 anybody. How it would stop is simulated with the vehicle kernel, since a car with a clutch does not
@@ -31,6 +31,7 @@ from headway.vehicle import (
 from headway.vehicle.kernel import GRAVITY, cruise_gear, gear_ratio, wheel_angle
 
 TICK = 0.05  # [s] that a command acts before the next one can
+SUBSTEP = 0.025  # [s] of the simulated backup
 MAX_STEPS = 260  # of a backup: the weakest brakes take 11 s from 33 m/s
 BEHIND = 40.0  # [m] of road kept behind ego
 LOOK_TIME, LOOK_LEAST = 0.3, 2.0  # [s], [m] ahead at which ego means to run as the road does
@@ -269,7 +270,7 @@ def roll_out(
             control[0, C_THROTTLE], control[0, C_BRAKE] = 0.0, 1.0
             control[0, C_STEER] = keep_steer(row, params[0], xyz, yaw, s, at, lateral_accel)
         speed, brake = row[VX], row[BRAKE]
-        step_vehicles(state, control, params, grade, active, TICK)
+        step_vehicles(state, control, params, grade, active, TICK, SUBSTEP)
         # The engine helps to brake, but not while the gearbox shifts: it is not relied upon.
         sure = 0.5 * (brake + row[BRAKE]) * params[0, BRAKE_FORCE] / params[0, MASS]
         sure = max(sure + GRAVITY * grade[0, 0], 0.0)

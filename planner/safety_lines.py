@@ -84,7 +84,7 @@ class LineGuard:
             gap = s - road.at - ego.extent[0]
             height = np.interp(s, road.s, road.xyz[:, 2])
             if (
-                0.0 < gap + OVERRUN
+                gap + OVERRUN > 0.0
                 and abs(d - road.d) < BESIDE
                 and abs(wrap_angles(yaw - road_yaw)) < TURNED
                 and abs(z - height) < LEVEL

@@ -20,7 +20,6 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-import numpy as np
 from numba import njit
 
 from headway.frames import wrap_angle
@@ -140,9 +139,7 @@ def lateral_reach(t: float, speed: float, response: float, accel: float, brake: 
 
 
 @njit(cache=True)
-def motion_of(
-    kind: int, speed: float, rel: float, beside: float, bend: float
-) -> int:  # fmt: skip
+def motion_of(kind: int, speed: float, rel: float, beside: float, bend: float) -> int:
     """How an agent moves, seen from ego's road.
 
     Args:
@@ -210,9 +207,7 @@ def first_hits(
         reach = path[-1, 3] + limits.faster * speed * duration + size + 3.0
         if dx * dx + dy * dy > min(reach, limits.range_m) ** 2:
             continue
-        at, beside, foot_yaw = project_line(
-            xyz, yaw, s, 0, last, 0, last, pose[a, 0], pose[a, 1]
-        )
+        at, beside, foot_yaw = project_line(xyz, yaw, s, 0, last, 0, last, pose[a, 0], pose[a, 1])
         course = math.atan2(velocity[a, 1], velocity[a, 0]) if speed > 0.1 else pose[a, 2]
         rel = wrap_angle(course - foot_yaw)
         motion = motion_of(kind[a], speed, rel, beside - d, wrap_angle(foot_yaw - road_yaw))

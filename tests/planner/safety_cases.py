@@ -166,8 +166,7 @@ class Case:
 
     def wanted(self) -> Command:
         """Full throttle, along the road."""
-        s, d, yaw = project_on_route(self.route, self.pose()[None, :2], self.s)
-        self.s = float(s[0])
+        _, d, yaw = project_on_route(self.route, self.pose()[None, :2], self.s)
         error = math.remainder(self.pose()[2] - float(yaw[0]), math.tau)
         curvature = self.ego.curvature - 0.3 * error - 0.02 * float(d[0])
         angle = math.atan(self.info.wheelbase * curvature)
@@ -180,6 +179,7 @@ class Case:
         command = self.safety.filter(self.wanted(), PLAN, self.scene())
         self.interventions += bool(self.safety.interventions)
         advance(self.state, self.params, command)
+        self.s = float(project_on_route(self.route, self.pose()[None, :2], self.s)[0][0])
         self.t += DT
 
     def stop_way(self) -> np.ndarray:
@@ -201,10 +201,8 @@ class Case:
         t = np.minimum(DT * np.arange(len(way)), lead_speed / lead_brake)
         return float(np.max(way - (lead_speed * t - 0.5 * lead_brake * t * t)))
 
-    def hit(self) -> bool:
-        """Whether ego, while it moves, touches the other."""
-        if self.speed < STANDS:
-            return False
+    def touches(self) -> bool:
+        """Whether ego touches the other."""
         pose, _ = self.other()
         return boxes_touch(*self.pose(), *self.half, *pose, *self.extent)
 
