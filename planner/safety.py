@@ -29,7 +29,6 @@ from planner.safety_backup import Backup, EgoModel, Road, RoadAhead
 from planner.safety_lines import LineGuard
 from planner.safety_reach import NEVER, Hits, Limits, find_hits
 
-LATER = 2  # ticks by which steering along the road must put a hit off to be preferred
 STRAIGHT = 0.005  # of steer that makes no difference
 GONE = 0.5  # [s] after which the last tick says nothing about this one
 
@@ -215,13 +214,14 @@ class EmergencyBrake:
                     break
         if hits.ahead < 0:
             return command, backup, None
-        late = float(backup.path[hits.ahead_tick, 3]) - backup.way
+        hit = min(hits.ahead_tick, len(backup.path) - 1)
+        late = float(backup.path[hit, 3]) - backup.way
         alarm = Intervention(f"emergency_brake:{ids[hits.ahead]}", late)
-        if steers:  # it hits either way: which is later, once braked?
+        if steers:  # it hits either way: does the command's steer put it off, once braked?
             tick = self._hits(model.backup(_braked(command), road), scene, road).ahead_tick
             if tick < NEVER:
                 other = self._hits(model.backup(_braked(kept), road), scene, road).ahead_tick
-                if other >= tick + LATER:
+                if other >= tick:
                     changed.append(Intervention(f"lateral:{ids[hits.ahead]}", over))
                     command = kept
         return command, backup, alarm

@@ -87,9 +87,11 @@ class Backup(NamedTuple):
 
     Attributes:
         path: (n, 4) x, y [m], yaw [rad], way made [m] at ticks of `TICK`; row 0 is now.
+        late: ticks by which it may come later, as nobody knows when the first gear is in.
     """
 
     path: Array
+    late: int
 
     @property
     def way(self) -> float:
@@ -197,14 +199,15 @@ class EgoModel:
     def backup(self, command: Command, road: Road) -> Backup:
         """Simulate one tick of `command` and then the full brake, steering along the road."""
         _set(self._control, command)
-        state = self._state.copy()
+        state, late = self._state.copy(), 0
         if state[0, VX] < LAUNCHED and state[0, GEAR] == 0.0 and state[0, TARGET] > 0.0:
+            late = math.ceil(state[0, TIMER] / TICK)
             state[0, TIMER] = min(state[0, TIMER], SOON)  # the worst: the clutch grabs now
         num = roll_out(
             state, self._control, self._weak, road.xyz, road.yaw, road.s, road.at,
             np.array([[road.grade, 0.0]]), self._lateral_accel, self._path,
         )  # fmt: skip
-        return Backup(self._path[:num].copy())
+        return Backup(self._path[:num].copy(), late)
 
 
 def _set(control: Array, command: Command) -> None:

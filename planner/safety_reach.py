@@ -32,6 +32,8 @@ STANDS = 0.5  # [m/s] below it a vehicle stands, a walker below a tenth of it
 ALIGNED = 0.6  # [rad] to the road, within which one drives along it
 BESIDE = 8.0  # [m] beside ego, beyond which ego's road is not the other's
 WALKER, PROP = int(AgentKind.WALKER), int(AgentKind.PROP)
+ALONGSIDE = 5.0  # [m] ahead of ego, up to which one is taken to be beside it
+CLOSER = 0.01  # [m] in a tick that the model may be wrong
 HARDEST = 12.0  # [m/s^2] with which ego may brake, engine and all
 NEVER = 1 << 30
 
@@ -85,7 +87,7 @@ def find_hits(backup: Backup, extent: Array, road: Road, agents: Agents, limits:
     return Hits(
         *first_hits(
             backup.path, extent, road.xyz, road.yaw, road.s, road.d, agents.pose,
-            agents.velocity, agents.yaw_rate, agents.extent, agents.kind, limits,
+            agents.velocity, agents.yaw_rate, agents.extent, agents.kind, backup.late, limits,
         )
     )  # fmt: skip
 
@@ -174,6 +176,7 @@ def first_hits(
     yaw_rate: Array,
     other_extent: Array,
     kind: Array,
+    late: int,
     limits: Limits,
 ) -> tuple[int, int, int, int]:
     """Find whom a backup manoeuvre hits first, ahead and behind.
@@ -190,6 +193,7 @@ def first_hits(
         yaw_rate: see `pose`.
         other_extent: see `pose`.
         kind: see `pose`.
+        late: see `Backup`.
         limits: what they keep to.
 
     Returns:
@@ -218,7 +222,7 @@ def first_hits(
         found = hit_tick(
             path, extent, xyz, yaw, s, d, pose[a], speed, course, yaw_rate[a], other_extent[a],
             kind[a] == WALKER, motion, ahead, at, beside, foot_yaw,
-            best_k if ahead else side_k, limits,
+            best_k if ahead else side_k, late, limits,
         )  # fmt: skip
         if ahead and found < best_k:
             best, best_k = a, found
@@ -228,59 +232,99 @@ def first_hits(
 
 
 @njit(cache=True)
+def clearance(ego: Array, extent: Array, pose: Array, other_extent: Array, most: float) -> float:
+    """How much wider [m] to each side ego may be, up to `most`, without touching the other."""
+    low, high = 0.0, most
+    for step in range(8):
+        wider = high if step == 0 else 0.5 * (low + high)
+        if boxes_touch(
+            ego[0], ego[1], ego[2], extent[0], extent[1] + wider,
+            pose[0], pose[1], pose[2], other_extent[0], other_extent[1],
+        ):  # fmt: skip
+            high = wider
+        else:
+            low = wider
+        if step == 0 and low == most:
+            break
+    return low
+
+
+@njit(cache=True)
+def span_at(
+    t: float, motion: int, ahead: bool, alongside: bool, speed: float, forward: float,
+    limits: Limits,
+) -> tuple[float, float]:  # fmt: skip
+    """Least and largest way [m] that an agent may have made in `t` [s] on its course.
+
+    Args:
+        t: [s].
+        motion: see `motion_of`.
+        ahead: whether it is before ego.
+        alongside: whether it is beside ego or not far ahead.
+        speed: [m/s].
+        forward: [m/s] of that along the road.
+        limits: what it keeps to.
+    """
+    if motion == STILL:
+        return 0.0, 0.0
+    if motion != ALONG:
+        return travelled(t, speed, 0.0, limits.brake), limits.faster * speed * t
+    near = travelled(t, forward, 0.0, limits.brake)
+    if not ahead:
+        return near, travelled(t, forward, limits.rear_response, limits.rear_brake)
+    # One beside ego may stay there or fall back; of one farther ahead only the rear counts.
+    return near, (forward * t if alongside else near)
+
+
+@njit(cache=True)
 def hit_tick(
     path, extent, xyz, yaw, s, d, pose, speed, course, yaw_rate, other_extent,
-    walks, motion, ahead, at, beside, foot_yaw, before, limits,
+    walks, motion, ahead, at, beside, foot_yaw, before, late, limits,
 ):  # fmt: skip
     """First tick, less than `before`, at which ego touches where one agent may be, or `NEVER`."""
     last, num = len(s) - 1, len(path)
-    ego_speed = path[1, 3] / TICK
     margin, nose = limits.margin, limits.margin_ahead
     dx, dy = pose[0] - path[0, 0], pose[1] - path[0, 1]
     across = abs(dy * math.cos(path[0, 2]) - dx * math.sin(path[0, 2]))
-    if motion != ACROSS and across > extent[1] + other_extent[1] and boxes_touch(
-        path[0, 0], path[0, 1], path[0, 2], extent[0] + nose, extent[1] + margin,
-        pose[0], pose[1], pose[2], other_extent[0], other_extent[1],
-    ):  # fmt: skip
-        margin = nose = 0.0  # it is closer than we would have it already: get past
+    along = dx * math.cos(path[0, 2]) + dy * math.sin(path[0, 2])
+    if motion != ACROSS and across > extent[1] + other_extent[1]:
+        # Who is closer already than we would have him be must only not come much closer.
+        kept = clearance(path[0], extent, pose, other_extent, margin + CLOSER)
+        margin = min(margin, max(kept - CLOSER, 0.0))
+        if along < extent[0] + other_extent[0]:
+            nose = 0.0
+    alongside = along - extent[0] - other_extent[0] < ALONGSIDE
     rel = course - foot_yaw
     sideways = speed * math.sin(rel) * (1.0 if d > beside else -1.0)
     forward = speed * abs(math.cos(rel))
-    end = num
+    end = num + (late if motion == ACROSS else 0)
     if motion == ACROSS and not walks:
-        end = min(num, int(limits.vehicle_time / TICK) + 1)
+        end = min(end, int(limits.vehicle_time / TICK) + 1)
     elif not ahead and motion == ALONG:
         end = num + int((limits.rear_response + forward / limits.rear_brake) / TICK) + 1
     for k in range(min(end, before)):
         t = TICK * k
         p = min(k, num - 1)
-        near = far = tail = 0.0
-        if motion == ALONG:
-            if ahead:
-                near = far = travelled(t, forward, 0.0, limits.brake)
-            else:
-                near = far = travelled(t, forward, limits.rear_response, limits.rear_brake)
-        elif motion != STILL:
-            near = travelled(t, speed, 0.0, limits.brake)
-            far = limits.faster * speed * t
+        near, far = span_at(t, motion, ahead, alongside, speed, forward, limits)
+        tail = 0.0
+        if motion in (AGAINST, ACROSS):
             # Ego may brake harder than it relies upon and be in his way for longer.
-            tail = max(path[p, 3] - travelled(t, ego_speed, 0.0, HARDEST), 0.0)
+            tail = max(path[p, 3] - travelled(t, path[1, 3] / TICK, 0.0, HARDEST), 0.0)
+        drift = lateral_reach(
+            t, sideways, limits.lateral_response, limits.lateral_accel, limits.lateral_brake
+        )
+        offset = beside + (0.5 * drift if d > beside else -0.5 * drift)
+        width = other_extent[1] + (0.5 * drift if motion in (ALONG, AGAINST) else 0.0)
         pieces = 1 + int((far - near) / other_extent[0])
         for piece in range(pieces + (far > near)):
             way = near + (far - near) * piece / pieces
-            x1, y1, yaw1, width = pose[0], pose[1], pose[2], other_extent[1]
+            x1, y1, yaw1 = pose[0], pose[1], pose[2]
             if motion in (ALONG, AGAINST):
-                drift = lateral_reach(
-                    t, sideways, limits.lateral_response, limits.lateral_accel,
-                    limits.lateral_brake,
-                )  # fmt: skip
-                offset = beside + (0.5 * drift if d > beside else -0.5 * drift)
                 here = at + (way if motion == ALONG else -way)
                 x1, y1, _, turned = interpolate(xyz, yaw, s, 0, last, here)
                 x1 -= offset * math.sin(turned)
                 y1 += offset * math.cos(turned)
-                yaw1 = pose[2] + turned - foot_yaw
-                width += 0.5 * drift
+                yaw1 += turned - foot_yaw
             elif motion == ACROSS:
                 # Nobody turns on for long: who comes out of a turn is straight within a second.
                 turn = 0.0 if walks else yaw_rate * min(way / speed, limits.turn_time)
