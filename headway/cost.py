@@ -6,9 +6,10 @@ The cost is a rate [1/s], to be integrated over dt and discounted by `DISCOUNT` 
               + sum_f (lambda_f v_f(x) + 1/2 mu_f v_f(x)^2)
 
 The first term is progress: linear, and the same everywhere, so that no place is worth waiting at
-because the road beyond it is faster; how fast one may be is a soft constraint. `r_i` are residuals scaled so that 1 is as much as a passenger would put up with for long (`Term`);
-`v_f` is by how much the worst row of a family of soft constraints is violated (`Family`). It knows
-the road, the rules and the others, through `StageParam`, and never a proposal's own reference.
+because the road beyond it is faster; how fast one may be is a soft constraint. `r_i` are residuals
+scaled so that 1 is as much as a passenger would put up with for long (`Term`); `v_f` is by how much
+the worst row of a family of soft constraints is violated (`Family`). It knows the road, the rules
+and the others, through `StageParam`, and never a proposal's own reference.
 
 Like `headway.bicycle`, all of it takes its mathematics as `xp` (numpy, torch or casadi) and its
 arguments as sequences of components.

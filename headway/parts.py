@@ -69,6 +69,7 @@ PARTS = (
     Part("tracker", "inverse_map", "planner.tracker:TrackerConfig", "planner.tracker:PlanTracker"),
     Part("safety", "emergency_brake", "planner.safety:SafetyConfig",
          "planner.safety:EmergencyBrake"),
+    Part("safety", "none", "planner.safety:NoSafetyConfig", "planner.safety:NoSafety"),
     Part("traffic", "headway", "headway.traffic:TrafficConfig"),
     Part("traffic", "traffic_manager", "scenarios.config:TrafficManagerConfig"),
     Part("traffic", "none", "scenarios.config:NoTrafficConfig"),

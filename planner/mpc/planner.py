@@ -384,7 +384,7 @@ class MpcPlanner:
         self, candidate: Candidate, states: Array, t: Array, scene: Scene, goal: Goal,
         forecast: Forecast,
     ) -> tuple[Array, Array]:  # fmt: skip
-        """Stages (len(t), NUM_STAGE_PARAMS) of a candidate along `states`; rows of its obstacles."""
+        """Stages (T, NUM_STAGE_PARAMS) of a candidate along `states`, and its obstacles' rows."""
         config, rules, agents, option = self.config, self.rules, scene.agents, candidate.option
         assert self._road is not None
         half = scene.ego.extent
