@@ -24,7 +24,7 @@ def rates(states: Array, inputs: Array, stages: Array, shared: Array) -> Array:
     x[4] = np.where(x[3] < 0.1, 0.0, x[4])
     p = np.moveaxis(stages[:, 1:], -1, 0)
     terms = stage_terms(list(x), list(np.moveaxis(inputs, -1, 0)), list(p), list(shared), np)
-    return sum(terms.values())
+    return np.sum([np.broadcast_to(value, x.shape[1:]) for value in terms.values()], axis=0)
 
 
 def totals(rate: Array, dt: float, begin: int = 0) -> Array:

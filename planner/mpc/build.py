@@ -1,8 +1,8 @@
 """Generate the stage functions' C code and compile it with the loop, once, into the user's cache.
 
 The library's name is a digest of everything that it is made from: the generated code, the loop,
-CasADi's version (HPIPM and BLASFEO come from its wheel), the compiler and the processor. It is made
-beside its place and moved there in one step, so that two processes may start at once.
+CasADi's version (HPIPM and BLASFEO come from its wheel), the compiler and the processor. It is
+built beside its place and moved there in one step, so that two processes may start at once.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import platform
 import shutil
 import subprocess
 from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -100,17 +101,24 @@ def write_sources(folder: Path) -> list[str]:
 def _digest(folder: Path, defines: list[str], command: str) -> str:
     """A digest of what the library is made from and of the machine that it is made on."""
     parts = [(folder / "model.c").read_bytes(), LOOP.read_bytes()]
-    version = subprocess.run([command, "--version"], capture_output=True, check=False).stdout
-    facts = [*FLAGS, *defines, ca.__version__, str(ca.__file__), platform.machine(), _processor()]
+    told = subprocess.run([command, "--version"], capture_output=True, check=False).stdout
+    facts = [
+        *FLAGS,
+        *defines,
+        version("casadi"),
+        str(ca.__file__),
+        platform.machine(),
+        _processor(),
+    ]
     digest = hashlib.sha256()
-    for part in (*parts, version, *(fact.encode() for fact in facts)):
+    for part in (*parts, told, *(fact.encode() for fact in facts)):
         digest.update(part)
         digest.update(b"\0")
     return digest.hexdigest()[:24]
 
 
 def _processor() -> str:
-    """What -march=native looks at: the processor's features, or its name."""
+    """What -march=native looks at: the processor's features, or its name where none are told."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:

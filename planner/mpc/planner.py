@@ -376,7 +376,8 @@ class MpcPlanner:
             x0[4:] = np.clip(x0[4:], *(np.tile(edge, 2) for edge in limits.commands()))
             return x0
         # Ticks are shorter than an interval: the first inputs are still held.
-        moved = step(self._last.states[0], self._last.inputs[0], self._car, NO_RESIDUAL, since, np)
+        then, inputs = self._last.states[0].tolist(), self._last.inputs[0].tolist()
+        moved = step(then, inputs, self._car.tolist(), NO_RESIDUAL, since, np)
         x0[int(ModelState.ACCEL) :] = moved[int(ModelState.ACCEL) :]
         return x0
 

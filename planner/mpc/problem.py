@@ -95,7 +95,7 @@ class Problem:
     @cached_property
     def rows(self) -> ca.SX:
         """(NUM_ROWS,) soft constraints without their slacks, h >= 0."""
-        found = cost.rows(*(ca.vertsplit(v) for v in (self.x, self.p, self.g)), ca)
+        found = cost.rows(ca.vertsplit(self.x), ca.vertsplit(self.p), ca.vertsplit(self.g), ca)
         return ca.vertcat(*(h for _, h in found))
 
     @cached_property
@@ -212,6 +212,7 @@ class Program:
         v_hess = ca.SX.sym("Hv", NX, NX)  # pyright: ignore
         share = ca.DM(problem.slack_of_row)
         w, f, g, self.equality = [], ca.SX(0), [], []
+        held = ca.SX(0, 1)  # the rows of a stage; the first has none
         state = ca.SX.sym("x0", NX)  # pyright: ignore
         for k in range(horizon + 1):
             w.append(state)
@@ -219,8 +220,6 @@ class Program:
                 s = ca.SX.sym(f"s{k}", NS)  # pyright: ignore
                 w.append(s)
                 f += q[k] * slack(s, shared)
-                # fatrop wants each stage's dynamics before its path constraints; the rows of stage
-                # k come after the dynamics that lead out of it, see below.
                 held = rows(state, params[:, k], shared) + share @ s
             if k == horizon:
                 f += q[k] * last(state, params[:, k], shared)
@@ -233,11 +232,10 @@ class Program:
             w.append(u)
             f += q[k] * stage(state, u, params[:, k], shared)
             after = ca.SX.sym(f"x{k + 1}", NX)  # pyright: ignore
-            g.append(advance(state, u, params[:, k], shared, dt[k]) - after)
-            self.equality += [True] * NX
-            if k > 0:
-                g.append(held)
-                self.equality += [False] * NUM_ROWS
+            # fatrop wants its dynamics with this sign, and before the stage's path constraints.
+            g.append(after - advance(state, u, params[:, k], shared, dt[k]))
+            g.append(held)
+            self.equality += [True] * NX + [False] * held.numel()
             state = after
         parts = (params, shared, dt, q, v_point, v_grad, v_hess)
         self.nlp = {

@@ -10,6 +10,7 @@ import ctypes
 import logging
 from dataclasses import dataclass
 from functools import cache
+from math import inf, isfinite
 from time import perf_counter
 from typing import Any, Protocol
 
@@ -19,6 +20,7 @@ from headway.cost import NUM_COST_PARAMS, NUM_STAGE_PARAMS, ROW_FAMILY, stage_we
 from headway.types import Array, check_shape
 from planner.mpc.build import NoCompilerError, solver_library
 from planner.mpc.problem import NS, NU, NX, Limits
+from planner.mpc.start import rolled_out
 
 log = logging.getLogger(__name__)
 
@@ -132,6 +134,7 @@ class RtiSolver:
         self, dt: Array, limits: Limits, qp_iterations: int = 30, qp_tolerance: float = 1e-5
     ) -> None:
         self.dt = np.ascontiguousarray(dt, np.float64)
+        self._limits = limits
         self.horizon = n = len(self.dt)
         self._library = _library()
         family = (ctypes.c_int * len(ROW_FAMILY))(*(int(f) for f in ROW_FAMILY))
@@ -190,12 +193,18 @@ class RtiSolver:
             given.vx, given.vg, given.vH = (_pointer(a) for a in self._v)
         states = np.zeros((n + 1, NX))
         found = np.array(inputs, np.float64, order="C")
+        if not isfinite(found.sum()):
+            found = np.nan_to_num(found, posinf=0.0, neginf=0.0)
         slacks = np.zeros((n, NS))
         status = self._library.mpc_solve(
             self._handle, ctypes.byref(given), _pointer(states), _pointer(found), _pointer(slacks),
             iterations, tolerance, _pointer(self._info),
         )  # fmt: skip
         before, cost, residual, count, qp_count, _ = self._info
+        if not isfinite(before):  # nothing was done: the warm start cannot be rolled out
+            states, found = rolled_out(x0, found, self.dt, self._limits, stages, shared)
+            return Solution(states, found, slacks, inf, inf, inf, 0, 0, STATUS[status],
+                            perf_counter() - begin)  # fmt: skip
         return Solution(
             states, found, slacks, float(cost), float(before), float(residual), int(count),
             int(qp_count), STATUS[status], perf_counter() - begin,
@@ -204,7 +213,18 @@ class RtiSolver:
 
 def make_solver(dt: Array, limits: Limits) -> Solver:
     """Return the compiled solver, or without a compiler CasADi's sqpmethod, which is said once."""
-    return RtiSolver(dt, limits)
+    try:
+        return RtiSolver(dt, limits)
+    except NoCompilerError as error:
+        from planner.mpc.reference import ReferenceSolver  # noqa: PLC0415  it builds on this module
+
+        _warn_once(str(error))
+        return ReferenceSolver(dt, limits)
+
+
+@cache
+def _warn_once(reason: str) -> None:
+    log.warning("the MPC runs on its slow fallback, CasADi's sqpmethod: %s", reason)
 
 
 def _pointer(array: Array) -> Any:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from headway.bicycle import NUM_RESIDUALS, ModelState, step
+from headway.cost import CostParam, StageParam
 from headway.types import Array, StateIndex
+from planner.mpc.problem import Limits
 
 
 def shifted(inputs: Array, dt: Array, by: float) -> Array:
@@ -48,3 +51,45 @@ def following(
     steer = np.interp(t + steer_lag, given, states[:, StateIndex.STEER])
     commands = np.vstack([command, np.column_stack([accel, steer])])
     return np.diff(commands, axis=0) / dt[:, None]
+
+
+def rolled_out(
+    x0: Array, inputs: Array, dt: Array, limits: Limits, stages: Array, shared: Array
+) -> tuple[Array, Array]:
+    """A warm start rolled out where nothing better is to be had, finite whatever is given.
+
+    What is not finite in the arguments counts as zero; the states are those of the model
+    where they can be had, and else of a car that stands.
+
+    Args:
+        x0: (NX,).
+        inputs: (N, NU); brought within bounds.
+        dt: (N,) [s].
+        limits: of the actuators.
+        stages: (N+1, NUM_STAGE_PARAMS).
+        shared: (NUM_COST_PARAMS,).
+
+    Returns:
+        States (N+1, NX) and inputs (N, NU).
+    """
+    low, high = limits.inputs()
+    command_low, command_high = limits.commands()
+    first = int(ModelState.ACCEL_CMD)
+    begin, end = int(StageParam.RESIDUALS), int(StageParam.RESIDUALS) + NUM_RESIDUALS
+    states = np.zeros((len(dt) + 1, len(x0)))
+    states[0] = np.nan_to_num(x0, posinf=0.0, neginf=0.0)
+    held = np.nan_to_num(inputs, posinf=0.0, neginf=0.0)
+    car, residuals = shared[int(CostParam.BICYCLE) :].tolist(), np.nan_to_num(stages[:, begin:end])
+    with np.errstate(all="ignore"):
+        for k, interval in enumerate(dt):
+            command = states[k, first:]
+            least, most = (command_low - command) / interval, (command_high - command) / interval
+            held[k] = np.clip(np.clip(held[k], least, most), low, high)
+            states[k + 1] = step(
+                states[k].tolist(), held[k].tolist(), car, residuals[k].tolist(), interval, np
+            )
+    if not np.isfinite(states).all():
+        states[:] = states[0]
+        states[:, int(ModelState.SPEED)] = 0.0
+        held[:] = 0.0
+    return states, held

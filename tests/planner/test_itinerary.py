@@ -144,8 +144,8 @@ def blocked(graph: LaneGraph, itinerary: Itinerary, c: int, lane: int, s: float,
         itinerary.approach_start, itinerary.approach_conflict, itinerary.approach_offset,
         itinerary.conflict_other_s, itinerary.conflict_yields, itinerary.conflict_signal,
         itinerary.conflict_line, np.full(len(graph.signal_id), SignalState.GREEN, np.int8),
-        ego_from, ego_to, BEFORE, AFTER, True, np.array([lane]), np.array([s]),
-        np.array([speed]), np.array([HALF]), row, front,
+        ego_from, ego_to, BEFORE, AFTER, np.array([lane]), np.array([s]), np.array([speed]),
+        np.array([HALF]), np.zeros(1, bool), row, front,
     )  # fmt: skip
     assert (np.delete(row, c) == -1).all()
     return bool(row[c] == 0)
