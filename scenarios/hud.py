@@ -37,8 +37,14 @@ REASONS = {
     "limit": ("speed limit", DIM),
     "speed_cap": ("speed cap", DIM),
     "curve": ("bend", DIM),
+    "lateral_accel": ("bend", DIM),
+    "corridor": ("lane edge", DIM),
+    "obstacle": ("keeping clear of", AMBER),
+    "junction": ("junction", AMBER),
+    "stop": ("stopping", AMBER),
+    "lane_ends": ("lane ends", AMBER),
 }
-NUMBERED = ("lead", "object", "crossing", "give_way", "exit_blocked", "walker")
+NUMBERED = ("lead", "object", "crossing", "give_way", "exit_blocked", "walker", "obstacle")
 
 
 @lru_cache(maxsize=4096)

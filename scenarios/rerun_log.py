@@ -98,6 +98,22 @@ def _log_tick(stream: rr.RecordingStream, trace: Trace, record: TickRecord) -> N
         ),
     )
     stream.log(
+        "world/proposals",
+        rr.LineStrips3D(
+            [_raise(way[:, :2], z + 0.2) for way in record.proposals],
+            colors=(155, 231, 176, 140), radii=0.06, labels=list(record.proposal_names),
+        ),
+    )  # fmt: skip
+    ways = record.agents[:, None, :2] + record.forecast.astype(np.float32)
+    stream.log(
+        "world/forecast",
+        rr.LineStrips3D(
+            [_raise(way, z + 0.25) for way in ways], colors=(255, 255, 255, 150), radii=0.06
+        ),
+    )
+    for name, value in record.cost.items():
+        stream.log(f"cost/{name}", rr.Scalars(value))
+    stream.log(
         "world/plan",
         rr.LineStrips3D([_raise(record.plan[:, :2], z + 0.3)], colors=(41, 199, 232), radii=0.2),
     )

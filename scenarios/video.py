@@ -29,6 +29,7 @@ KIND_COLOR = {
 EGO_COLOR = rgb("#12b5dc")
 GLASS, HEADLIGHT, HAIR = rgb("#2a3038"), rgb("#fff6cf"), rgb("#5b3a29")
 ROUTE_COLOR = rgb("#62d3ee")
+PROPOSAL_COLOR = rgb("#9be7b0")
 SIGNAL_COLOR = {
     SignalState.RED: RED,
     SignalState.YELLOW: rgb("#ffd02e"),
@@ -123,6 +124,7 @@ class Painter:
         self._draw_route(camera, image, float(self._s[index]))
         self._draw_lights(camera, image, record)
         self._draw_forecasts(camera, image, record)
+        self._draw_proposals(camera, image, record)
         self._draw_plan(camera, image, record)
         self._draw_agents(camera, image, index)
         self._draw_ego(camera, image, record)
@@ -185,6 +187,13 @@ class Painter:
             points = camera.pixels(way)
             if self._visible(points[0]):
                 line(image, self._mask, points, 1.4, WHITE, 0.6, 0.0)
+
+    def _draw_proposals(self, camera: Camera, image: Array, record: TickRecord) -> None:
+        """Draw what the driver might have done, thin, as far as it differs from the plan."""
+        for name, states in zip(record.proposal_names, record.proposals, strict=True):
+            points = camera.pixels(states[:, :2].astype(np.float64))
+            if name != record.plan_name and np.hypot(*(points[-1] - points[0])) > 2.0:
+                line(image, self._mask, points, 1.6, PROPOSAL_COLOR, 0.5, 0.1)
 
     def _draw_plan(self, camera: Camera, image: Array, record: TickRecord) -> None:
         """Draw what the driver means to do: a bright line that fades with time."""
