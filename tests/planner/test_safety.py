@@ -73,7 +73,7 @@ def test_a_walker_who_steps_out_is_braked_for(grid):
 def test_a_red_light_is_not_driven_over_while_it_can_be_helped(grid):
     _, route, itinerary = next(guarded(grid, StopKind.LIGHT, 0))
     red = np.full(len(grid.signal_id), SignalState.RED, np.int8)
-    for gap, brakes in ((40.0, False), (16.0, True), (2.0, False)):
+    for gap, brakes in ((40.0, False), (10.5, True), (2.0, False)):
         start = float(itinerary.stop_s[0]) - 2.4 - gap
         world = World(grid, route, signals=lambda t: red, start_s=start, start_speed=11.0)
         command, interventions = judged(world, Command(throttle=0.5))

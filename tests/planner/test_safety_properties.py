@@ -86,7 +86,7 @@ def follow(grid, ego, alone, lead_speed, spare, pieces) -> None:
         return at + way(t - begin), 0.0, 0.0, speed
 
     case.motion = motion
-    drive(case, 8.0)
+    drive(case, 6.0)
 
 
 @pytest.mark.parametrize("number", numbers)
@@ -132,7 +132,7 @@ def cut_in(grid, ego, ratio, spare, duration, wait, side, pieces) -> None:
 
     case.motion = motion
     in_way = False
-    for _ in range(round(8.0 / DT)):
+    for _ in range(round(7.0 / DT)):
         s, d, heading, speed = motion(case.t)
         if not in_way and unsafe_across(case, abs(d), speed * abs(math.sin(heading))):
             in_way = True
@@ -192,7 +192,7 @@ def cross(grid, ego, spare, away, speed, slant, wait, side, halts) -> None:
 
     case.motion = motion
     started = False
-    for _ in range(round(9.0 / DT)):
+    for _ in range(round(7.5 / DT)):
         if not started and motion(case.t)[3] > 0.0:
             started = True
             # What the response time is: ego, seeing him go, can still stop before his way.
