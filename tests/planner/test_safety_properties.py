@@ -6,7 +6,6 @@ Each property has a few hundred cases here and 10,000 under the mark `slow`.
 from __future__ import annotations
 
 import math
-import os
 
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
@@ -20,8 +19,6 @@ from tests.planner.safety_cases import DT, STANDS, Case, Ego, speeds
 
 CONFIG = SafetyConfig()
 ROOM = CONFIG.margin_ahead + 0.05  # [m] that the layer keeps before ego
-# Error of the mass and the brakes that the layer believes in: none, it runs the server's vehicle.
-ERROR = float(os.environ.get("HEADWAY_VEHICLE_ERROR", "0"))
 FEW, MANY = 200, 10_000
 UNHURRIED = [HealthCheck.filter_too_much, HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
 
@@ -47,8 +44,6 @@ def egos(draw, fastest: float = 28.0) -> Ego:
         draw(st.sampled_from(vehicle_types())),
         speed if speed > 0.5 else 0.0,
         draw(st.sampled_from([0.0, -sharpest, sharpest])),
-        mass=1.0 + ERROR * draw(st.floats(-1.0, 1.0)),
-        brake=1.0 + ERROR * draw(st.floats(-1.0, 1.0)),
         noise=draw(st.sampled_from([0.0, 0.02])),
         seed=draw(st.integers(0, 1000)),
     )
