@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 import planner
+from headway.cli import build_driver, compose_drive
 from headway.road.frenet import project_on_route, route_poses
 from headway.road.lane_graph import StopKind
 from headway.types import NUM_INPUTS, NUM_STATES, AgentKind, Command, Plan, SignalState
@@ -280,3 +281,11 @@ def test_touching_boxes():
 def test_nonsense_is_refused_by_name():
     with pytest.raises(ValueError, match=r"SafetyConfig\.lead_brake"):
         replace(SafetyConfig(), lead_brake=0.0)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"), [("emergency_brake", EmergencyBrake), ("none", NoSafety)]
+)
+def test_it_is_chosen_by_name(name, kind):
+    config, _ = compose_drive([f"safety={name}"])
+    assert isinstance(build_driver(config).safety, kind)
