@@ -47,7 +47,7 @@ class SafetyConfig:
         range_m: [m] agents farther away are left out.
         lead_brake: [m/s^2] with which others may brake (b_max of definition 1).
         faster: [-] times his speed that who crosses may go.
-        turn_time: [s] that a turn is taken to go on.
+        turn_time: [s] that a turn is taken to go on at least; at most `vehicle_time`.
         vehicle_time: [s] that vehicles which do not go ego's way are extrapolated.
         lateral_response: [s] for which others may accelerate towards ego's lane.
         lateral_response_accel: [m/s^2] with which.

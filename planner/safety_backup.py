@@ -59,7 +59,7 @@ C_THROTTLE, C_STEER, C_BRAKE = (
 C_HAND = int(VehicleControlIndex.HAND_BRAKE)
 WHEELBASE, RADIUS = int(VehicleParam.WHEELBASE), int(VehicleParam.WHEEL_RADIUS)
 BRAKE_FORCE = int(VehicleParam.BRAKE_FORCE)
-MASS = int(VehicleParam.MASS)
+MASS, NUM_GEARS = int(VehicleParam.MASS), int(VehicleParam.NUM_GEARS)
 
 
 class Road(NamedTuple):
@@ -158,6 +158,8 @@ class EgoModel:
     def observe(self, ego: EgoState, sent: Command, dt: float, grade: float) -> None:
         """Go on by what was `sent` for `dt` [s] (not in (0, 0.5): begin anew), then correct."""
         row = self._state[0]
+        if abs(dt - TICK) < 1e-6:
+            dt = TICK  # else rounding lets the model shift a step earlier or later
         if self._known and 0.0 < dt < 0.5:
             self._go_on(ego.speed, sent, dt, grade)
         else:
@@ -181,8 +183,10 @@ class EgoModel:
         step_vehicles(self._state, self._control, params, slope, active, dt)
         if speed > LAUNCHED:
             return
-        if before[0, GEAR] == 0.0 and row[GEAR] > 0.0 and row[VX] > speed + JERK:
-            before[0, TIMER] = dt + SOON  # not yet: the engine goes on free
+        if sent.throttle > 0.0 and row[GEAR] > 0.0 and row[VX] > speed + JERK:
+            # It is not in gear, or not yet: the engine goes on free.
+            before[0, TARGET] = max(before[0, GEAR], before[0, TARGET], 1.0)
+            before[0, GEAR], before[0, TIMER] = 0.0, dt + SOON
             self._state[:] = before
             step_vehicles(self._state, self._control, params, slope, active, dt)
         elif row[GEAR] == 0.0 and speed > row[VX] + JERK:
@@ -274,11 +278,11 @@ def roll_out(
             control[0, C_STEER] = keep_steer(row, params[0], xyz, yaw, s, at, lateral_accel)
         speed, brake = row[VX], row[BRAKE]
         step_vehicles(state, control, params, grade, active, TICK, SUBSTEP)
-        # The engine helps to brake, but not while the gearbox shifts: it is not relied upon.
-        sure = 0.5 * (brake + row[BRAKE]) * params[0, BRAKE_FORCE] / params[0, MASS]
-        sure = max(sure + GRAVITY * grade[0, 0], 0.0)
-        faster = speed - sure * TICK - row[VX]
-        if faster > 0.0:
+        if params[0, NUM_GEARS] > 1.0:
+            # The engine helps to brake, but not while a gearbox shifts: it is not relied upon.
+            sure = 0.5 * (brake + row[BRAKE]) * params[0, BRAKE_FORCE] / params[0, MASS]
+            sure = max(sure + GRAVITY * grade[0, 0], 0.0)
+            faster = max(speed - sure * TICK - row[VX], 0.0)
             row[VX] += faster
             row[X] += 0.5 * TICK * faster * math.cos(row[YAW])
             row[Y] += 0.5 * TICK * faster * math.sin(row[YAW])

@@ -12,7 +12,7 @@ from headway.road.lane_graph import LaneGraph, StopKind
 from headway.types import Array, Intervention, Scene, SignalState
 from planner.safety_backup import Road
 
-RANGE = 150.0  # [m] farther lines are left out
+BEYOND = 30.0  # [m] farther from ego's stop, lines are left out
 BESIDE = 1.6  # [m] beside ego, within which a line is across its own lane
 TURNED = 0.6  # [rad] between ego's road and the line's direction of travel
 LEVEL = 3.0  # [m] of height: a line on a bridge is none for who drives below
@@ -51,7 +51,7 @@ class LineGuard:
             self._pose, self._kind, self._signal = held_lines(scene.lane_graph)
             self._owed, self._stood = set(), set()
         worst: Intervention | None = None
-        near = self._ahead(scene, road)
+        near = self._ahead(scene, road, way + BEYOND)
         self._owed &= near.keys()
         self._stood &= near.keys()
         for line, gap in near.items():
@@ -71,12 +71,12 @@ class LineGuard:
                 worst = Intervention(name, left)
         return worst
 
-    def _ahead(self, scene: Scene, road: Road) -> dict[int, float]:
-        """Lines across ego's own lane ahead, and how far ego's front is from them [m]."""
+    def _ahead(self, scene: Scene, road: Road, reach: float) -> dict[int, float]:
+        """Lines across ego's own lane within `reach` [m], and how far its front is from them."""
         ego, found = scene.ego, {}
         offset = self._pose[:, :2] - ego.pose[:2]
-        close = np.hypot(offset[:, 0], offset[:, 1]) < RANGE
-        close &= np.abs(self._pose[:, 2] - ego.z) < LEVEL + 0.1 * RANGE
+        close = np.hypot(offset[:, 0], offset[:, 1]) < reach
+        close &= np.abs(self._pose[:, 2] - ego.z) < LEVEL + 0.1 * reach
         last = len(road.s) - 1
         for line in np.flatnonzero(close):
             x, y, z, yaw = self._pose[line]

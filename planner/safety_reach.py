@@ -30,9 +30,11 @@ from planner.safety_backup import TICK, Backup, Road
 STILL, ALONG, AGAINST, ACROSS = 0, 1, 2, 3  # how an agent moves, seen from ego's road
 STANDS = 0.5  # [m/s] below it a vehicle stands, a walker below a tenth of it
 ALIGNED = 0.6  # [rad] to the road, within which one drives along it
+BEND = 0.2  # [rad] of ego's road, beyond which who comes towards it may leave it
 BESIDE = 8.0  # [m] beside ego, beyond which ego's road is not the other's
 WALKER, PROP = int(AgentKind.WALKER), int(AgentKind.PROP)
 ALONGSIDE = 5.0  # [m] ahead of ego, up to which one is taken to be beside it
+TURNS = 0.05  # [rad/s] above it one turns
 CLOSER = 0.01  # [m] in a tick that the model may be wrong
 HARDEST = 12.0  # [m/s^2] with which ego may brake, engine and all
 NEVER = 1 << 30
@@ -158,7 +160,7 @@ def motion_of(kind: int, speed: float, rel: float, beside: float, bend: float) -
     if abs(rel) < ALIGNED:
         return ALONG
     # Through a bend nobody can say where who comes towards us is bound for.
-    if abs(rel) > math.pi - ALIGNED and abs(bend) < ALIGNED:
+    if abs(rel) > math.pi - ALIGNED and abs(bend) < BEND:
         return AGAINST
     return ACROSS
 
@@ -219,11 +221,19 @@ def first_hits(
         ahead = dx * cos + dy * sin >= (-extent[0] if motion == ACROSS else 0.0)
         if not ahead and motion > ALONG:
             continue
-        found = hit_tick(
-            path, extent, xyz, yaw, s, d, pose[a], speed, course, yaw_rate[a], other_extent[a],
-            kind[a] == WALKER, motion, ahead, at, beside, foot_yaw,
-            best_k if ahead else side_k, late, limits,
-        )  # fmt: skip
+        walks = kind[a] == WALKER
+        found = NEVER
+        for straight_after in (limits.turn_time, limits.vehicle_time):
+            # Who turns may go on to turn, or not: as long as one of both misses ego, let him.
+            tick = hit_tick(
+                path, extent, xyz, yaw, s, d, pose[a], speed, course, yaw_rate[a],
+                other_extent[a], NEVER if walks else int(limits.vehicle_time / TICK) + 1,
+                0.0 if walks else straight_after, motion, ahead, at, beside, foot_yaw,
+                best_k if ahead else side_k, late, limits,
+            )  # fmt: skip
+            found = tick if found == NEVER else max(found, tick)
+            if tick == NEVER or walks or motion != ACROSS or abs(yaw_rate[a]) < TURNS:
+                break
         if ahead and found < best_k:
             best, best_k = a, found
         elif not ahead and found < side_k:
@@ -279,7 +289,7 @@ def span_at(
 @njit(cache=True)
 def hit_tick(
     path, extent, xyz, yaw, s, d, pose, speed, course, yaw_rate, other_extent,
-    walks, motion, ahead, at, beside, foot_yaw, before, late, limits,
+    believed, turn_time, motion, ahead, at, beside, foot_yaw, before, late, limits,
 ):  # fmt: skip
     """First tick, less than `before`, at which ego touches where one agent may be, or `NEVER`."""
     last, num = len(s) - 1, len(path)
@@ -298,8 +308,8 @@ def hit_tick(
     sideways = speed * math.sin(rel) * (1.0 if d > beside else -1.0)
     forward = speed * abs(math.cos(rel))
     end = num + (late if motion == ACROSS else 0)
-    if motion == ACROSS and not walks:
-        end = min(end, int(limits.vehicle_time / TICK) + 1)
+    if motion == ACROSS:
+        end = min(end, believed)
     elif not ahead and motion == ALONG:
         end = num + int((limits.rear_response + forward / limits.rear_brake) / TICK) + 1
     for k in range(min(end, before)):
@@ -326,8 +336,7 @@ def hit_tick(
                 y1 += offset * math.cos(turned)
                 yaw1 += turned - foot_yaw
             elif motion == ACROSS:
-                # Nobody turns on for long: who comes out of a turn is straight within a second.
-                turn = 0.0 if walks else yaw_rate * min(way / speed, limits.turn_time)
+                turn = yaw_rate * min(way / speed, turn_time)
                 x1 += way * math.cos(course + 0.5 * turn)
                 y1 += way * math.sin(course + 0.5 * turn)
                 yaw1 += turn

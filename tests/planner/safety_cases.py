@@ -72,8 +72,6 @@ class Ego:
         type_id: of the vehicle.
         speed: [m/s] at the start.
         curvature: [1/m] of the road.
-        mass: times the mass that the safety layer believes in.
-        brake: times the brake force, the same.
         noise: of the steer.
         seed: of the noise.
     """
@@ -81,8 +79,6 @@ class Ego:
     type_id: str
     speed: float
     curvature: float = 0.0
-    mass: float = 1.0
-    brake: float = 1.0
     noise: float = 0.0
     seed: int = 0
 
@@ -102,8 +98,6 @@ class Case:
     def __post_init__(self) -> None:
         self.route = road(self.ego.curvature)
         self.params = vehicle_params(self.ego.type_id)[None, :]
-        self.params[0, VehicleParam.MASS] *= self.ego.mass
-        self.params[0, VehicleParam.BRAKE_FORCE] *= self.ego.brake
         self.state = np.zeros((1, NUM_VEHICLE_STATES))
         row, speed = self.state[0], self.ego.speed
         row[[VehicleState.X, VehicleState.Y]] = self.route.xyz[60, :2]

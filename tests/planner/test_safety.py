@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 import planner
+from headway.cli import build_driver, compose_drive
 from headway.road.frenet import project_on_route, route_poses
 from headway.road.lane_graph import StopKind
 from headway.types import NUM_INPUTS, NUM_STATES, AgentKind, Command, Plan, SignalState
@@ -73,7 +74,7 @@ def test_a_walker_who_steps_out_is_braked_for(grid):
 def test_a_red_light_is_not_driven_over_while_it_can_be_helped(grid):
     _, route, itinerary = next(guarded(grid, StopKind.LIGHT, 0))
     red = np.full(len(grid.signal_id), SignalState.RED, np.int8)
-    for gap, brakes in ((40.0, False), (16.0, True), (2.0, False)):
+    for gap, brakes in ((40.0, False), (10.5, True), (2.0, False)):
         start = float(itinerary.stop_s[0]) - 2.4 - gap
         world = World(grid, route, signals=lambda t: red, start_s=start, start_speed=11.0)
         command, interventions = judged(world, Command(throttle=0.5))
@@ -280,3 +281,11 @@ def test_touching_boxes():
 def test_nonsense_is_refused_by_name():
     with pytest.raises(ValueError, match=r"SafetyConfig\.lead_brake"):
         replace(SafetyConfig(), lead_brake=0.0)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"), [("emergency_brake", EmergencyBrake), ("none", NoSafety)]
+)
+def test_it_is_chosen_by_name(name, kind):
+    config, _ = compose_drive([f"safety={name}"])
+    assert isinstance(build_driver(config).safety, kind)
