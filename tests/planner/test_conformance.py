@@ -70,7 +70,7 @@ def route(grid):
 
 @pytest.fixture(scope="module")
 def scenes(grid, route):
-    """Five seconds of a drive behind a lead, a walker who crosses and a car that comes towards us."""
+    """Five seconds behind a lead, with a walker who crosses and a car that comes towards us."""
     x, y, _, yaw = route_poses(route, np.array([70.0]), -6.0)[0]
     oncoming = route_poses(route, np.array([120.0]), 4.0)[0]
     scripts = [
