@@ -65,6 +65,8 @@ PARTS = (
          "world_model.constant_turn_rate:ConstantTurnRate"),
     Part("world_model", "idm", "world_model.idm:IdmWorldConfig", "world_model.idm:IdmWorld"),
     Part("planner", "idm", "planner.idm:IdmConfig", "planner.idm:IdmPlanner"),
+    Part("planner", "idm_mobil", "planner.idm_mobil:IdmMobilConfig",
+         "planner.idm_mobil:IdmMobilPlanner"),
     Part("planner", "traffic_manager", "carla_bridge.rivals:TrafficManagerPlannerConfig",
          "carla_bridge.rivals:TrafficManagerPlanner", on_server=True),
     Part("planner", "carla_basic", "carla_bridge.rivals:BasicAgentConfig",
