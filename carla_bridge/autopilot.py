@@ -8,7 +8,7 @@ from typing import Any
 
 import carla
 
-from carla_bridge.session import Session, free_port
+from carla_bridge.session import Session
 from headway.road.route import Route
 from headway.types import ActorSnapshot, EgoState
 
@@ -28,10 +28,8 @@ class TrafficManagerTraffic:
         self._session = session
         self._num = num_vehicles
         self._random = random.Random(seed)
-        self._port = free_port()
-        self._manager = session.client.get_trafficmanager(self._port)
-        self._manager.set_random_device_seed(seed)
-        self._manager.set_synchronous_mode(True)
+        manager, self._port = session.traffic_manager()
+        manager.set_random_device_seed(seed)
 
     def spawn(self, ego: EgoState, route: Route) -> None:
         """Put the vehicles on the spawn points nearest to ego."""

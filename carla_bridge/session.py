@@ -62,6 +62,7 @@ class Session:
         self._settings_before: carla.WorldSettings | None = None
         self._town_before: str | None = None
         self._handlers_before: dict[int, object] = {}
+        self._manager: tuple[carla.TrafficManager, int] | None = None
         self._closed = False
         self.server: EmbeddedServer | None = None
         self._catch_signals()
@@ -108,6 +109,16 @@ class Session:
         for i in chosen:
             self._spawned.pop(i, None)
 
+    def traffic_manager(self) -> tuple[carla.TrafficManager, int]:
+        """Return this session's traffic manager, synchronous, and its port; it ends with us."""
+        if self._manager is None:
+            port = free_port()
+            manager = self.client.get_trafficmanager(port)
+            manager.set_random_device_seed(0)
+            manager.set_synchronous_mode(True)
+            self._manager = manager, port
+        return self._manager
+
     def tick(self) -> carla.WorldSnapshot:
         """Let one tick pass and return exactly its snapshot.
 
@@ -134,7 +145,9 @@ class Session:
         with _undisturbed():
             if self._settings_before is not None and self._reachable():
                 self.client.set_timeout(CLEANUP_TIMEOUT_S)
-                for undo in (self.destroy, self._restore_settings, self._restore_town):
+                for undo in (
+                    self._end_manager, self.destroy, self._restore_settings, self._restore_town,
+                ):  # fmt: skip
                     # One failing step must not keep the next from being tried.
                     with contextlib.suppress(RuntimeError):
                         undo()
@@ -193,6 +206,12 @@ class Session:
         settings.max_substep_delta_time = 0.01
         settings.max_substeps = max(1, round(self.dt / 0.01))
         self.world.apply_settings(settings)
+
+    def _end_manager(self) -> None:
+        """End the traffic manager: one that outlives its server ends the whole process later."""
+        if self._manager is not None:
+            self._manager[0].shut_down()
+            self._manager = None
 
     def _restore_settings(self) -> None:
         if self._settings_before is not None:

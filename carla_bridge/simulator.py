@@ -128,27 +128,27 @@ class CarlaSimulator:
         reader.refresh()
         return self._settle()
 
-    def step(self, command: Command) -> Observation:
+    def step(self, command: Command | None) -> Observation:
         """Apply `command` for one tick and return the frame that follows.
+
+        None applies nothing: an autopilot drives ego already.
 
         Raises:
             SessionError: the server is gone, or another client ticks as well.
             SensorTimeout: a sensor's packet did not come.
         """
         episode = self._running()
-        control = carla.VehicleControl(
-            throttle=command.throttle,
-            steer=-command.steer_norm,  # CARLA's is right positive
-            brake=command.brake,
-            hand_brake=command.hand_brake,
-            reverse=command.reverse,
-        )
-        batch = [carla.command.ApplyVehicleControl(episode.ego.id, control)]
+        batch: list[Any] = []
+        if command is not None:
+            batch.append(carla.command.ApplyVehicleControl(episode.ego.id, _control(command)))
         last = episode.last
         if last is not None and last.actors is not None:
             batch += episode.traffic.commands(last.actors, last.ego)
         self.session.client.apply_batch(batch)
-        return self._observe(self.session.tick(), command.steer_norm)
+        snapshot = self.session.tick()
+        # What an autopilot did stands in the frame itself.
+        steer_norm = -episode.ego.get_control().steer if command is None else command.steer_norm
+        return self._observe(snapshot, steer_norm)
 
     def close(self) -> None:
         """Destroy what this episode spawned; safe to call twice."""
@@ -233,6 +233,17 @@ class CarlaSimulator:
         if self._episode is None:
             raise ValueError("CarlaSimulator: expected reset before step, got none")
         return self._episode
+
+
+def _control(command: Command) -> carla.VehicleControl:
+    """CARLA's form of a command."""
+    return carla.VehicleControl(
+        throttle=command.throttle,
+        steer=-command.steer_norm,  # CARLA's is right positive
+        brake=command.brake,
+        hand_brake=command.hand_brake,
+        reverse=command.reverse,
+    )
 
 
 def _transform(xyz: Array, yaw: float) -> carla.Transform:

@@ -167,10 +167,10 @@ def _drive(overrides: list[str]) -> Drive:
     from scenarios.drive import run_drive  # noqa: PLC0415
 
     config, composed = compose_drive(overrides)
-    driver = build_driver(config)
     with console.status("starting the server and reading the roads"):
         session = Session(config.host, config.port, config.town, config.seed, progress=_say)
     with session:
+        driver = build_driver(config, session)
         simulator = CarlaSimulator(session, config.simulator, _traffic_maker(config))
         with _progress(f"{session.town}, seed {config.seed}") as show:
             done = run_drive(

@@ -5,9 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from time import perf_counter
 
-from headway.interfaces import Language, Perception, Planner, SafetyFilter, Tracker, WorldModel
+from headway.interfaces import (
+    Language,
+    Perception,
+    Planner,
+    SafetyFilter,
+    SelfDriving,
+    Tracker,
+    WorldModel,
+)
 from headway.trace import Trace
-from headway.types import Command, Observation, Reply, Scene
+from headway.types import Command, Goal, Observation, Reply, Scene
+from headway.unplanned import unplanned
 
 
 class Stopwatch:
@@ -36,7 +45,7 @@ class Driver:
         perception: Observation to Scene.
         language: words and Scene to Goal.
         world_model: what the others will do.
-        planner: what we do.
+        planner: what we do; a rival that drives by itself takes the place of all that follows.
         tracker: Plan to Command.
         safety: the last word.
         trace: of everything since the last `reset`.
@@ -46,19 +55,21 @@ class Driver:
     perception: Perception
     language: Language
     world_model: WorldModel
-    planner: Planner
+    planner: Planner | SelfDriving
     tracker: Tracker
     safety: SafetyFilter
     trace: Trace = field(default_factory=Trace)
     scene: Scene | None = None
 
-    def act(self, observation: Observation) -> Command:
-        """Return what to do now."""
+    def act(self, observation: Observation) -> Command | None:
+        """Return what to do now, or None where the server's own autopilot drives."""
         lap = Stopwatch()
         scene = self.perception.perceive(observation)
         lap("perceive")
         goal = self.language.goal(scene)
         lap("goal")
+        if isinstance(self.planner, SelfDriving):
+            return self._let_drive(self.planner, observation, scene, goal, lap)
         proposals = self.planner.propose(scene, goal)
         lap("propose")
         proposals += self.world_model.suggest(scene, goal)
@@ -76,6 +87,28 @@ class Driver:
         self.trace.record(
             observation, scene, goal, proposals, forecast, plan, command,
             self.safety.interventions, lap.stage_s,
+        )  # fmt: skip
+        lap("record")
+        lap.total("act")
+        return command
+
+    def _let_drive(
+        self,
+        rival: SelfDriving,
+        observation: Observation,
+        scene: Scene,
+        goal: Goal,
+        lap: Stopwatch,
+    ) -> Command | None:
+        """Return what a rival that drives by itself does; nobody filters it."""
+        command = rival.act(observation)
+        lap("rival")
+        if command is not None:
+            self.perception.acted(command)
+        self.scene = scene
+        self.trace.record(
+            observation, scene, goal, *unplanned(scene, type(rival).__name__), command, (),
+            lap.stage_s,
         )  # fmt: skip
         lap("record")
         lap.total("act")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from headway.road.route import Route
 from headway.trace import Trace
@@ -27,8 +27,11 @@ class Simulator(Protocol):
         """Place ego at the start of `route` in a fresh world and return the first frame."""
         ...
 
-    def step(self, command: Command) -> Observation:
-        """Apply `command` for one tick and return the frame that follows."""
+    def step(self, command: Command | None) -> Observation:
+        """Apply `command` for one tick and return the frame that follows.
+
+        None applies nothing: the server's own autopilot drives.
+        """
         ...
 
     def close(self) -> None:
@@ -101,6 +104,19 @@ class Planner(Protocol):
 
     def refine(self, scene: Scene, goal: Goal, proposals: Proposals, forecast: Forecast) -> Plan:
         """Choose among the proposals and make a plan of the best."""
+        ...
+
+
+@runtime_checkable
+class SelfDriving(Protocol):
+    """A rival that drives by itself and stands where a Planner would."""
+
+    def reset(self) -> None:
+        """Forget everything."""
+        ...
+
+    def act(self, observation: Observation) -> Command | None:
+        """Return what to do now, or None where the server's own autopilot drives already."""
         ...
 
 

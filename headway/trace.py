@@ -45,7 +45,8 @@ class TickRecord:
         frame: the server's.
         t: [s].
         ego: (11,) see `EGO_COLUMNS`, map frame, SI.
-        command: (5,) throttle, brake, steer_norm, hand brake, reverse.
+        command: (5,) throttle, brake, steer_norm, hand brake, reverse; nan where the driver left
+            them to the server's autopilot.
         agent_id: (A,) int64.
         agent_kind: (A,) int8 `AgentKind`.
         agents: (A, 8) see `AGENT_COLUMNS`, map frame, SI.
@@ -154,7 +155,7 @@ class Trace:
         proposals: Proposals,
         forecast: Forecast,
         plan: Plan,
-        command: Command,
+        command: Command | None,
         interventions: tuple[Intervention, ...],
         stage_s: Mapping[str, float],
     ) -> None:
@@ -334,8 +335,10 @@ def _ego_row(scene: Scene) -> Array:
                      ego.yaw_rate, ego.steer])  # fmt: skip
 
 
-def _command_row(command: Command) -> Array:
+def _command_row(command: Command | None) -> Array:
     c = command
+    if c is None:
+        return np.full(5, np.nan)
     return np.array([c.throttle, c.brake, c.steer_norm, c.hand_brake, c.reverse])
 
 

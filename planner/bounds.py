@@ -253,6 +253,8 @@ def exit_bounds(itinerary: Itinerary, ego: EgoOnRoute, others: Others, rules: Ru
             break
         if not (itinerary.conflict_junction == j).any():
             continue
+        if j > 0 and begin - itinerary.junction_s[j - 1, 1] < 2.0 * ego.half_length + 2.0:
+            continue  # between two junctions of a roundabout one cannot wait
         room = end + 2.0 * ego.half_length + 1.0
         for a in slow:
             rear = others.seen[a, corridor.REAR]

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from headway.road.lane_graph import LaneGraph
 from headway.road.queries import nearest_lanes
 from headway.road.route import Route
 from headway.types import (
@@ -140,6 +141,15 @@ class IdmPlanner:
         self.route = None
         self.memory = Memory()
 
+    def follow(self, graph: LaneGraph, route: Route, hint: int = -1) -> None:
+        """Look up what lies along `route`; `hint` is the sample near ego, where that is known."""
+        config = self.config
+        self.route = route
+        self.itinerary: Itinerary = make_itinerary(
+            graph, route, config.lateral_accel, config.curve_brake, config.speed_margin
+        )
+        self.memory.hint = hint
+
     def propose(self, scene: Scene, goal: Goal) -> Proposals:
         """Return three ways on: keep to the route, give way at the next junction, stop."""
         self.look(scene, goal)
@@ -198,12 +208,7 @@ class IdmPlanner:
         """Find ego on the route, and what stands there."""
         memory, config = self.memory, self.config
         if goal.route is not self.route:
-            self.route = goal.route
-            self.itinerary: Itinerary = make_itinerary(
-                scene.lane_graph, goal.route, config.lateral_accel, config.curve_brake,
-                config.speed_margin,
-            )  # fmt: skip
-            memory.hint = -1
+            self.follow(scene.lane_graph, goal.route)
         self.path = route_path(self.itinerary)
         it, last = self.itinerary, len(self.itinerary.s) - 1
         lo, hi = (0, last) if memory.hint < 0 else (memory.hint - 20, memory.hint + 30)

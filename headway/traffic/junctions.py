@@ -134,7 +134,7 @@ def hold_entry(
         # Somebody is first in line.
         fleet[i].committed = -1
         return
-    if _exit_blocked(road, fleet, i, entry):
+    if _room_to_stand(road, fleet, i, entry) and _exit_blocked(road, fleet, i, entry):
         reason = Hold.EXIT_BLOCKED
     elif not _gap_free(road, fleet, scratch, i, entry):
         reason = Hold.GIVE_WAY
@@ -178,6 +178,17 @@ def _exit_of(road: RoadArrays, fleet: Fleet, i: int, entry: int) -> int:
     while k < fleet[i].plan_size and road.lane[fleet[i].plan[k]].junction == junction:
         k += 1
     return k
+
+
+@njit(cache=True)
+def _room_to_stand(road: RoadArrays, fleet: Fleet, i: int, entry: int) -> bool:
+    """Whether `i` can wait before the junction at `entry` without standing in the one behind it.
+
+    Between two junctions of a roundabout it cannot: who waited there for a free exit would close
+    the circle, for ever when all do.
+    """
+    before = fleet[i].plan[entry - 1] if entry > 0 else fleet[i].plan[0]
+    return road.lane[before].length > 2.0 * fleet[i].half_length + LINE_GAP + 2.0
 
 
 @njit(cache=True)

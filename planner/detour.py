@@ -1,0 +1,93 @@
+"""A route that leaves its lane for the one beside it, and comes back before that one ends."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from headway.road.lane_graph import LaneGraph, LaneKind
+from headway.road.route import Route
+from headway.types import Array
+
+CLEAR = 40.0  # [m] before a junction, or the end of the lane beside, one is back
+
+
+def lane_beside(graph: LaneGraph, route: Route, side: int) -> tuple[Array, Array]:
+    """Find the lanes beside a route.
+
+    Args:
+        graph: the roads.
+        route: of that town.
+        side: 1 for left, -1 for right.
+
+    Returns:
+        lane (R,) int, -1 where none may be changed to and back from, and how far its middle is from
+        the route's (R,) [m], left positive.
+    """
+    own = route.lane
+    there, allowed, back = (
+        (graph.left, graph.left_change, graph.right_change) if side > 0
+        else (graph.right, graph.right_change, graph.left_change)
+    )  # fmt: skip
+    beside = there[own]
+    good = (beside >= 0) & (graph.junction[own] < 0) & allowed[own]
+    good &= back[beside] & (graph.kind[beside] == LaneKind.DRIVING)
+    # Lanes of a section are sampled at the same places of the road.
+    row = np.minimum(np.round(route.lane_s).astype(np.int64),
+                     graph.point_start[own + 1] - graph.point_start[own] - 1)  # fmt: skip
+    here = graph.point_start[own] + row
+    other = np.where(good, graph.point_start[beside] + row, here)
+    step = graph.xyz[other, :2] - graph.xyz[here, :2]
+    yaw = graph.yaw[here]
+    offset = step[:, 1] * np.cos(yaw) - step[:, 0] * np.sin(yaw)
+    return np.where(good, beside, -1), offset
+
+
+def stretch_end(graph: LaneGraph, route: Route, beside: Array, s: float) -> float:
+    """Return the place [m] by which one has to be back on the route, from `s` [m] on."""
+    first = int(np.searchsorted(route.s, s))
+    kept = np.zeros(len(route.s), bool)
+    kept[:-1] = (beside[:-1] >= 0) & (beside[1:] >= 0)
+    # Where the route itself changes lanes it does so without us.
+    for i in np.flatnonzero(route.lane[1:] != route.lane[:-1]):
+        kept[i] &= bool((graph.successors(int(route.lane[i])) == route.lane[i + 1]).any())
+    over = np.flatnonzero(~kept[first:])
+    return float(route.s[first + over[0]]) - CLEAR if len(over) else float(route.s[-1]) - CLEAR
+
+
+def lay_detour(
+    graph: LaneGraph, route: Route, beside: Array, offset: Array, s_out: float, s_back: float,
+    length: float,
+) -> Route:  # fmt: skip
+    """Return `route`, sample for sample, with a stretch of it on the lane beside.
+
+    Args:
+        graph: the roads.
+        route: to leave.
+        beside, offset: see `lane_beside`.
+        s_out: [m] of the route where the change begins.
+        s_back: [m] where the way back ends.
+        length: [m] of each change, along a quintic as in `headway.road.line`.
+    """
+    share = _quintic((route.s - s_out) / length) - _quintic((route.s - s_back) / length + 1.0)
+    share = np.where(beside >= 0, share, 0.0)
+    xyz = route.xyz.copy()
+    xyz[:, 0] -= share * offset * np.sin(route.yaw)
+    xyz[:, 1] += share * offset * np.cos(route.yaw)
+    slope = np.gradient(share * offset, route.s)
+    lane = np.where(share > 0.5, beside, route.lane)
+    way = np.hypot(np.diff(xyz[:, 0]), np.diff(xyz[:, 1]))
+    return replace(
+        route,
+        xyz=xyz,
+        s=np.concatenate([[0.0], np.cumsum(way)]),
+        yaw=route.yaw + np.arctan2(slope, 1.0 - route.curvature * share * offset),
+        lane=lane.astype(route.lane.dtype),
+        speed_limit=graph.speed_limit[lane],
+    )
+
+
+def _quintic(t: Array) -> Array:
+    t = np.clip(t, 0.0, 1.0)
+    return t * t * t * (10.0 + t * (-15.0 + 6.0 * t))
