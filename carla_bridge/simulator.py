@@ -184,7 +184,9 @@ class CarlaSimulator:
                 packets[sensor.name] = packet
         observation = Observation(
             frame=snapshot.frame,
-            t=elapsed - episode.start_t,
+            # Rounded: how many ticks went by before must not show in the last bit, or a drive is
+            # not the same again.
+            t=round(elapsed - episode.start_t, 6),
             ego=episode.reader.ego(snapshot, steer_norm, self.session.dt),
             actors=episode.reader.actors(snapshot),
             sensors=packets,

@@ -24,6 +24,7 @@ from headway.types import (
     Plan,
     Proposals,
     Scene,
+    StateIndex,
 )
 from headway.vehicle import VehicleParam, vehicle_params
 from planner import corridor
@@ -208,9 +209,11 @@ class MpcPlanner:
         )
         self.rules.path = best.option.path
         self.rules.remember(active, best.roll, self.config.rules.plan_dt)
+        states = solution.states[:, :NUM_STATES]
+        acting = states[:, [StateIndex.ACCEL, StateIndex.STEER]]  # behind the commands by their lags
         return Plan(
-            solution.states[:, :NUM_STATES],
-            solution.inputs,
+            states,
+            np.diff(acting, axis=0) / self._dt[:, None],
             self._dt,
             name=best.name,
             cost=cost_terms(solution, stages, shared, self._dt),
