@@ -18,6 +18,9 @@ from headway.vehicle import (
 )
 
 
+SHIFT_SLACK = 0.3  # [s] beyond its nominal time that a shift may take
+
+
 @dataclass
 class TrackerConfig:
     """Delays to look past, and how fast errors of the inverse map are learnt.
@@ -79,7 +82,7 @@ class PlanTracker:
         self._wanted_accel: list[float] = []
         self._wanted_curvature: list[float] = []
         self._throttle = 0.0
-        self._shifting = False
+        self._shift_began = float("nan")
         self._t = float("nan")
 
     def track(self, plan: Plan, scene: Scene) -> Command:
@@ -88,6 +91,7 @@ class PlanTracker:
         if ego.type_id != self._type:
             self._type = ego.type_id
             self._params = vehicle_params(ego.type_id)[None, :]
+            self._shift_s = float(self._params[0, VehicleParam.SHIFT_TIME]) + SHIFT_SLACK
             self._steer_lag = float(self._params[0, VehicleParam.STEER_LAG])
             self._launch = float(launch_delay(self._params, self.config.launch_throttle)[0])
         t = np.concatenate([[0.0], np.cumsum(plan.dt)])
@@ -126,10 +130,15 @@ class PlanTracker:
         """
         rolls = speed > 2.0 and -0.4 < accel < 0.1
         begins = self._throttle > 0.2 and accel < wanted - 0.6
-        self._shifting = rolls and (begins or self._shifting)
+        if not rolls:
+            self._shift_began = float("nan")
+        elif begins and math.isnan(self._shift_began):
+            self._shift_began = self._t
+        # What rolls for longer than a shift takes is no shift: at low throttle it would for ever.
+        shifting = self._t - self._shift_began < self._shift_s
         if self._throttle > 0.0 and wanted < -0.3 and accel > wanted + 0.6:
             return 0.0
-        return self.config.shift_throttle if self._shifting else 1.0
+        return self.config.shift_throttle if shifting else 1.0
 
     def _steer(self, plan: Plan, scene: Scene, t: Array) -> float:
         config, ego = self.config, scene.ego
