@@ -65,7 +65,8 @@ def solver_library() -> Path:
         done = subprocess.run(
             [
                 command, *FLAGS, *defines, f"-I{folder}", f"-I{wheel / 'include'}",
-                f"-I{SOURCES[0].parent}", str(folder / "model.c"), *map(str, SOURCES), "-o", str(built),
+                f"-I{SOURCES[0].parent}", str(folder / "model.c"), *map(str, SOURCES),
+                "-o", str(built),
                 f"-L{wheel}", f"-Wl,-rpath,{wheel}", "-lhpipm", "-lblasfeo", "-lm",
             ],
             capture_output=True, text=True, check=False,

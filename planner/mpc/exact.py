@@ -17,14 +17,21 @@ from __future__ import annotations
 import ctypes
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
 
 import numpy as np
 
-from headway.cost import NUM_COST_PARAMS, NUM_STAGE_PARAMS, stage_weights
+from headway.cost import NUM_COST_PARAMS, NUM_STAGE_PARAMS
 from headway.types import Array, check_shape
 from planner.mpc.problem import NS, NU, NX, Limits
-from planner.mpc.solver import _DOUBLE, STATUS, RtiSolver, TerminalExpansion, _Given, _library, _pointer
+from planner.mpc.solver import (
+    _DOUBLE,
+    STATUS,
+    RtiSolver,
+    TerminalExpansion,
+    _Given,
+    _library,
+    _pointer,
+)
 
 TOLERANCE = 1e-8  # of the KKT residual
 
@@ -56,7 +63,8 @@ class Minima:
         slacks: (B, N, NS) of stages 1 to N.
         duals: (B, N+1, ...) multipliers, as adjoint.c reads them.
         cost: (B,).
-        residual: (B,) of the KKT conditions; infinite where it did not converge.
+        residual: (B,) of the KKT conditions; infinite where it did not converge, and states and
+            inputs are then the best that was found, or zeros and the warm start if there was none.
         strictness: (B,) least max(multiplier, distance) of all constraints; see the module.
         iterations: (B,) Gauss-Newton steps.
         newton_steps: (B,).
@@ -84,7 +92,7 @@ class Gradients:
         stages: (B, N+1, NUM_STAGE_PARAMS).
         shared: (B, NUM_COST_PARAMS).
         terminal: by point, gradient and (symmetric) Hessian, or None.
-        minimum: (B,) whether the solution is a strict local minimum.
+        minimum: (B,) whether the solution converged to a strict local minimum.
     """
 
     x0: Array
@@ -117,11 +125,10 @@ def _functions() -> ctypes.CDLL:
     return library
 
 
-class ExactSolver:
-    """Converges batches of problems and differentiates losses of the solutions.
+class ExactSolver(RtiSolver):
+    """The compiled solver, taken to convergence, and derivatives of losses of what it finds.
 
-    It holds its own memory; many may run in one process, each in one thread at a time. The loops
-    are compiled and run without the interpreter's lock.
+    The loops over a batch are compiled and run without the interpreter's lock.
 
     Args:
         dt: (N,) [s] of the grid, which may be uneven.
@@ -137,15 +144,12 @@ class ExactSolver:
     def __init__(
         self, dt: Array, limits: Limits, iterations: int = 60, tolerance: float = TOLERANCE
     ) -> None:
+        super().__init__(dt, limits, qp_iterations=50, qp_tolerance=1e-8)
         self._library = _functions()
-        self._solver = RtiSolver(dt, limits, qp_iterations=50, qp_tolerance=1e-8)
-        self.dt, self.horizon = self._solver.dt, self._solver.horizon
         self.iterations, self.tolerance = iterations, tolerance
-        self._q = stage_weights(self.dt)
-        self._bounds = np.concatenate([*limits.inputs(), *limits.commands()])
         self._num_duals = int(self._library.mpc_num_duals())
 
-    def solve(self, problems: Problems, inputs: Array) -> Minima:
+    def converge(self, problems: Problems, inputs: Array) -> Minima:
         """Return local minima, each from its warm start.
 
         Args:
@@ -161,9 +165,10 @@ class ExactSolver:
         found = np.array(inputs, np.float64, order="C")
         states, slacks = np.zeros((b, n + 1, NX)), np.zeros((b, n, NS))
         duals = np.zeros((b, n + 1, self._num_duals))
-        info, status = np.full((b, 7), np.inf), np.zeros(b, np.intc)
+        info, status = np.zeros((b, 7)), np.zeros(b, np.intc)
+        info[:, 1:3] = np.inf  # where nothing was done
         self._library.mpc_converge_batch(
-            self._solver._handle, b, self._given(problems),
+            self._handle, b, self._pointers(problems),
             _batch(X=states, U=found, s=slacks, duals=duals, info=info, status=status),
             self.iterations, self.tolerance,
         )  # fmt: skip
@@ -175,11 +180,11 @@ class ExactSolver:
     def gradients(
         self, problems: Problems, minima: Minima, by_states: Array, by_inputs: Array
     ) -> Gradients:
-        """Return the derivatives of losses of the solutions.
+        """Return the derivatives of losses of the solutions; zeros where there is no minimum.
 
         Args:
             problems: that were solved.
-            minima: of them, by `solve`.
+            minima: of them, by `converge`.
             by_states: (B, N+1, NX) derivatives of each loss by its states.
             by_inputs: (B, N, NU) the same by its inputs.
 
@@ -191,28 +196,31 @@ class ExactSolver:
         check_shape("ExactSolver", "by_states", by_states, (b, n + 1, NX))
         check_shape("ExactSolver", "by_inputs", by_inputs, (b, n, NU))
         out = {
-            "x0": np.empty((b, NX)),
-            "P": np.empty((b, n + 1, NUM_STAGE_PARAMS)),
-            "G": np.empty((b, NUM_COST_PARAMS)),
+            "x0": np.zeros((b, NX)),
+            "P": np.zeros((b, n + 1, NUM_STAGE_PARAMS)),
+            "G": np.zeros((b, NUM_COST_PARAMS)),
         }
         terminal = None
         if problems.terminal is not None:
             terminal = TerminalExpansion(
-                np.empty((b, NX)), np.empty((b, NX)), np.empty((b, NX, NX))
+                np.zeros((b, NX)), np.zeros((b, NX)), np.zeros((b, NX, NX))
             )
             out |= {"vx": terminal.point, "vg": terminal.gradient, "vH": terminal.hessian}
         status = np.zeros(b, np.intc)
         loss_x, loss_u = (np.ascontiguousarray(a, np.float64) for a in (by_states, by_inputs))
         self._library.mpc_adjoint_batch(
-            self._solver._handle, b, self._given(problems),
+            self._handle, b, self._pointers(problems),
             _batch(
                 X=minima.states, U=minima.inputs, s=minima.slacks, duals=minima.duals,
                 status=status, loss_x=loss_x, loss_u=loss_u, **out,
             ),
         )  # fmt: skip
-        return Gradients(out["x0"], out["P"], out["G"], terminal, status == 0)
+        minimum = (status == 0) & np.isfinite(minima.residual)
+        for array in out.values():
+            array[~minimum] = 0.0
+        return Gradients(out["x0"], out["P"], out["G"], terminal, minimum)
 
-    def _given(self, problems: Problems) -> _Given:
+    def _pointers(self, problems: Problems) -> _Given:
         v = problems.terminal
         return _Given(
             *(_pointer(a) for a in (problems.x0, problems.stages, problems.shared, self.dt,
@@ -241,9 +249,7 @@ def _checked(problems: Problems, horizon: int) -> Problems:
         terminal = TerminalExpansion(
             *(_own(a) for a in (terminal.point, terminal.gradient, terminal.hessian))
         )
-    return Problems(
-        _own(problems.x0), _own(problems.stages), _own(problems.shared), terminal
-    )
+    return Problems(_own(problems.x0), _own(problems.stages), _own(problems.shared), terminal)
 
 
 def _own(array: Array) -> Array:
@@ -255,6 +261,3 @@ def _batch(status: Array, **arrays: Array) -> _Batch:
         status=status.ctypes.data_as(ctypes.POINTER(ctypes.c_int)),
         **{name: _pointer(array) for name, array in arrays.items()},
     )
-
-
-__all__ = ["ExactSolver", "Gradients", "Minima", "Problems"]

@@ -209,8 +209,8 @@ class Problem:
     def sensitivity(self, with_inputs: bool) -> ca.Function:
         """`stage_sens[_end]`: derivative by (p, g) of the KKT conditions times an adjoint.
 
-        Its arguments are those of `stage_curve[_end]`, then the adjoint's du (without inputs: none),
-        dx, dpi (likewise), dlam; its results the derivatives by p and by g.
+        Its arguments are those of `stage_curve[_end]`, then the adjoint's du, dx, dpi and dlam (at
+        the end dx and dlam); its results the derivatives by p and by g.
         """
         value, pi, lam = self.lagrangian(with_inputs)
         primal = [self.u, self.x, pi, lam] if with_inputs else [self.x, lam]

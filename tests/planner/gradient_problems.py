@@ -8,11 +8,13 @@ from headway.bicycle import NUM_BICYCLE_PARAMS, BicycleParam, ModelState
 from headway.cost import FAR, NUM_OBSTACLE_COLUMNS, CostConfig, StageParam
 from headway.types import NUM_INPUTS
 from planner.mpc.exact import Problems
+from planner.mpc.problem import Limits
 from planner.mpc.solver import TerminalExpansion
 from planner.mpc.stages import new_stages
 
 KINDS = ("free", "obstacle", "stop", "lead", "corridor", "brake")
 DT = np.full(20, 0.2)
+LIMITS = Limits(jerk_max=4.0, accel_min=-2.5)  # low, so that they bind
 
 
 @dataclass
