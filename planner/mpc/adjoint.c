@@ -2,7 +2,7 @@
  * the KKT conditions, one Riccati factorisation and one solution for each problem; and loops over
  * batches of problems.
  */
-#include "newton.h"
+#include "kkt.h"
 
 /* Arrays of a batch, one problem after another; what a solver alone fills, the other may leave out. */
 typedef struct {
@@ -14,7 +14,7 @@ typedef struct {
 
 /* Derivatives of one stage's KKT conditions along the adjoint: by P, and by G, which are added up. */
 static void pull_stage(mpc *m, const given *in, int k, double *dP, double *dG) {
-  const node *n = m->newton->at + k;
+  const node *n = m->nodes + k;
   const multipliers *y = m->mult + k;
   const double *x = m->X + k * NX, *p = in->P + k * NP, *s = m->s + k * NS;
   double by_g[NG];
@@ -42,12 +42,15 @@ static int adjoint(mpc *m, const given *in, const batch *b) {
   }
   hold(m, in);
   for (int k = 0; k <= m->N; k++) {
-    node *n = m->newton->at + k;
+    node *n = m->nodes + k;
     memset(n->off_u, 0, sizeof n->off_u);
     memset(n->off_c, 0, sizeof n->off_c);
     memset(n->off_h, 0, sizeof n->off_h);
     memset(n->off_s, 0, sizeof n->off_s);
     memset(n->gs, 0, sizeof n->gs);
+    memset(n->on_u, 0, sizeof n->on_u);
+    memset(n->on_c, 0, sizeof n->on_c);
+    memset(n->lg, 0, sizeof n->lg);
     memcpy(n->gx, b->loss_x + k * NX, sizeof n->gx);
     if (k < m->N) memcpy(n->gu, b->loss_u + k * NU, sizeof n->gu);
   }
@@ -55,7 +58,7 @@ static int adjoint(mpc *m, const given *in, const batch *b) {
   solve_held(m, in);
   memset(b->G, 0, NG * sizeof(double));
   for (int k = 0; k <= m->N; k++) pull_stage(m, in, k, b->P + k * NP, b->G);
-  const node *n = m->newton->at;
+  const node *n = m->nodes;
   const stage *a = m->at;
   for (int i = 0; i < NX; i++) {
     b->x0[i] = b->loss_x[i];

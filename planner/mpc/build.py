@@ -22,8 +22,10 @@ from headway.cache import cache_folder
 from headway.cost import NUM_COST_PARAMS, NUM_ROWS, NUM_STAGE_PARAMS, CostParam
 from planner.mpc.problem import NS, NU, NX, Problem
 
-SOURCES = tuple(Path(__file__).with_name(name) for name in ("rti.c", "newton.c", "adjoint.c"))
-HEADERS = tuple(Path(__file__).with_name(name) for name in ("rti.h", "newton.h"))
+SOURCES = tuple(
+    Path(__file__).with_name(name) for name in ("rti.c", "kkt.c", "newton.c", "adjoint.c")
+)
+HEADERS = tuple(Path(__file__).with_name(name) for name in ("rti.h", "kkt.h"))
 FLAGS = ("-O3", "-march=native", "-fno-math-errno", "-fPIC", "-shared", "-std=c11",
          "-D_POSIX_C_SOURCE=200112L")  # fmt: skip
 QP_MODE = "SPEED"

@@ -1,4 +1,5 @@
-/* What the loop (rti.c), the Newton steps (newton.c) and the adjoint (adjoint.c) share.
+/* What the real-time iteration (rti.c), the KKT system (kkt.c), convergence (newton.c) and the
+ * adjoint (adjoint.c) share.
  *
  * Sizes (NX, NU, NS, NH, NP, NG) come from the compiler's command line and the stage functions from
  * `model.c`, both written by planner/mpc/build.py. All matrices are column-major. A stage's QP
@@ -57,7 +58,7 @@ typedef struct {
   int *family;        /* NH: the slack of each row */
   double *w;          /* of the stage functions */
   casadi_int *iw;
-  struct newton *newton; /* of newton.c; NULL until it is asked for */
+  struct node *nodes; /* N + 1, of kkt.c; NULL until they are asked for */
 } mpc;
 
 void *block(mpc *m, size_t bytes);

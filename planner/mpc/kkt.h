@@ -1,12 +1,12 @@
 /* The KKT system of the whole horizon with the exact Hessian of the Lagrangian, and what it holds of
  * each stage. A constraint is held (an equality) or left out; which is said by the sides and rows.
  */
-#ifndef NEWTON_H
-#define NEWTON_H
+#ifndef KKT_H
+#define KKT_H
 
 #include "rti.h"
 
-typedef struct {
+typedef struct node {
   int input_side[NU], command_side[NC]; /* -1 held at the lowest, 1 at the highest, 0 free */
   int row[NH];                          /* whether a soft row is held */
   int chief[NS]; /* the held row that a slack above zero follows, -1 where the slack is zero */
@@ -20,11 +20,7 @@ typedef struct {
   double on_u[NU], on_c[NC], lg[NH], ls[NS];
 } node;
 
-struct newton {
-  node *at; /* N + 1 */
-};
-
-int newton_ready(mpc *m);
+int kkt_ready(mpc *m);
 void curve_stage(mpc *m, const given *in, int k);
 double hold(mpc *m, const given *in);
 int factorise(mpc *m, const given *in);
