@@ -6,10 +6,12 @@ derivatives follow from the implicit function theorem on the same KKT system (ad
 
 What is assumed. The solution is a strict local minimum, and the constraints that hold it do so
 strictly: of every constraint's multiplier and distance one is well above zero (`strictness`). Where
-it is zero, as where an obstacle is just touched or a slack just about to open, the solution has a
-kink in the parameters: it has derivatives to each side only, and the one is returned that leaves
-the constraint out. A row held on the kink of its own penalty, between slack zero and slack, is no
-such case: its multiplier lies strictly between, and the solution moves with the row.
+both are zero the solution has a kink in the parameters and derivatives to each side only; the one
+is returned that leaves the constraint out. That is so where an obstacle is just touched or a slack
+just about to open, and also for a car that cruises at the very limit or just comes to stand.
+`strictness` says how near a kink is; a training may leave out those below 1e-6. A row that sits on
+the kink of its own penalty, where its slack is zero and its multiplier strictly between, is no such
+case: the solution moves with the row.
 """
 
 from __future__ import annotations

@@ -82,8 +82,8 @@ class _Solution(torch.autograd.Function):
 class MpcLayer:
     """Solutions of the MPC, differentiable by x0, stage and shared parameters and V.
 
-    Threads may share it: each has a solver of its own. Gradients are exact at a KKT residual below
-    `tolerance`; second derivatives are not provided.
+    It works on the CPU in double precision. Threads may share it: each has a solver of its own.
+    Gradients are exact at a KKT residual below `tolerance`; there are no second derivatives.
 
     Args:
         dt: (N,) [s] of the grid.

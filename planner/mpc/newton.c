@@ -135,9 +135,10 @@ int mpc_converge(mpc *m, const given *in, double *X, double *U, double *s, doubl
   double cost = roll(m, in, m->X, m->U, m->s);
   info[0] = cost;
   if (!isfinite(cost)) return NOT_FINITE;
-  for (count = 0; count < iterations && residual > tolerance; count++) {
+  for (count = 0; count < iterations && !(residual < tolerance) && length > 0.0;) {
     linearise(m, in);
     status = quadratic_step(m, in, &qp_iterations);
+    count++;
     if (status == NOT_FINITE) break;
     cost = take_step(m, in, cost, &length);
     if (length == 0.0 && drift(m, in, &cost)) length = 1.0;
@@ -149,11 +150,10 @@ int mpc_converge(mpc *m, const given *in, double *X, double *U, double *s, doubl
       strict = hold(m, in);
       status = OK;
       memcpy(duals, m->mult, (m->N + 1) * sizeof(multipliers));
-      break;
+    } else {
+      residual = INFINITY;
+      copy_point(m, m->X2, m->U2, m->s2, m->X, m->U, m->s);
     }
-    residual = INFINITY;
-    copy_point(m, m->X2, m->U2, m->s2, m->X, m->U, m->s);
-    if (length == 0.0) break;
   }
   if (status == OK && !(residual < tolerance)) status = NO_PROGRESS;
   memcpy(X, m->X, (m->N + 1) * NX * sizeof(double));
