@@ -23,7 +23,10 @@ from headway.cache import cache_folder
 from headway.cost import NUM_COST_PARAMS, NUM_ROWS, NUM_STAGE_PARAMS, CostParam
 from planner.mpc.problem import NS, NU, NX, Problem
 
-LOOP = Path(__file__).with_name("rti.c")
+SOURCES = tuple(
+    Path(__file__).with_name(name) for name in ("rti.c", "kkt.c", "newton.c", "adjoint.c")
+)
+HEADERS = tuple(Path(__file__).with_name(name) for name in ("rti.h", "kkt.h"))
 FLAGS = ("-O3", "-march=native", "-fno-math-errno", "-fPIC", "-shared", "-std=c11",
          "-D_POSIX_C_SOURCE=200112L")  # fmt: skip
 QP_MODE = "SPEED"
@@ -65,7 +68,8 @@ def solver_library() -> Path:
         done = subprocess.run(
             [
                 command, *FLAGS, *defines, f"-I{folder}", f"-I{wheel / 'include'}",
-                str(folder / "model.c"), str(LOOP), "-o", str(built),
+                f"-I{SOURCES[0].parent}", str(folder / "model.c"), *map(str, SOURCES),
+                "-o", str(built),
                 f"-L{wheel}", f"-Wl,-rpath,{wheel}", "-lhpipm", "-lblasfeo", "-lm",
             ],
             capture_output=True, text=True, check=False,
@@ -81,6 +85,7 @@ def write_sources(folder: Path) -> list[str]:
     problem = Problem()
     functions = [
         problem.linearise(), problem.linearise_end(), problem.advance(), problem.finish(),
+        problem.curve(), problem.curve_end(), problem.sensitivity(True), problem.sensitivity(False),
     ]  # fmt: skip
     generator = ca.CodeGenerator("model.c", {"with_header": True})
     for function in functions:
@@ -100,7 +105,7 @@ def write_sources(folder: Path) -> list[str]:
 
 def _digest(folder: Path, defines: list[str], command: str) -> str:
     """A digest of what the library is made from and of the machine that it is made on."""
-    parts = [(folder / "model.c").read_bytes(), LOOP.read_bytes()]
+    parts = [path.read_bytes() for path in (folder / "model.c", *SOURCES, *HEADERS)]
     told = subprocess.run([command, "--version"], capture_output=True, check=False).stdout
     facts = [
         *FLAGS,

@@ -175,6 +175,56 @@ class Problem:
             [self.q * self.smooth_cost(False), self.rows],
         )
 
+    def lagrangian(self, with_inputs: bool) -> tuple[ca.SX, ca.SX, ca.SX]:
+        """A stage's part of the Lagrangian without slacks and bounds, with its multipliers.
+
+        Returns:
+            q c + pi' step - lambda' rows, without `step` at the end; pi (NX,), lambda (NUM_ROWS,).
+        """
+        pi = ca.SX.sym("pi", NX)  # pyright: ignore[reportArgumentType]
+        lam = ca.SX.sym("lam", NUM_ROWS)  # pyright: ignore[reportArgumentType]
+        value = self.q * self.smooth_cost(with_inputs) - ca.dot(lam, self.rows)
+        if with_inputs:
+            value += ca.dot(pi, self.next_state)
+        return value, pi, lam
+
+    def curve(self) -> ca.Function:
+        """`stage_curve(x, u, p, g, dt, q, pi, lam)`: R, S, Q of the Lagrangian, exact."""
+        value, pi, lam = self.lagrangian(with_inputs=True)
+        hess = ca.hessian(value, ca.vertcat(self.u, self.x))[0]
+        return _function(
+            "stage_curve",
+            [self.x, self.u, self.p, self.g, self.dt, self.q, pi, lam],
+            [hess[:NU, :NU], hess[:NU, NU:], hess[NU:, NU:]],
+        )
+
+    def curve_end(self) -> ca.Function:
+        """`stage_curve_end(x, p, g, q, lam)`: Q of the last stage, exact, without V."""
+        value, _, lam = self.lagrangian(with_inputs=False)
+        return _function(
+            "stage_curve_end",
+            [self.x, self.p, self.g, self.q, lam],
+            [ca.hessian(value, self.x)[0]],
+        )
+
+    def sensitivity(self, with_inputs: bool) -> ca.Function:
+        """`stage_sens[_end]`: derivative by (p, g) of the KKT conditions times an adjoint.
+
+        Its arguments are those of `stage_curve[_end]`, then the adjoint's du, dx, dpi and dlam (at
+        the end dx and dlam); its results the derivatives by p and by g.
+        """
+        value, pi, lam = self.lagrangian(with_inputs)
+        primal = [self.u, self.x, pi, lam] if with_inputs else [self.x, lam]
+        adjoint = [ca.SX.sym(f"d{v[0].name()}", v.numel()) for v in primal]  # pyright: ignore
+        along = ca.jtimes(value, ca.vertcat(*primal), ca.vertcat(*adjoint))
+        by_p, by_g = ca.gradient(along, self.p), ca.gradient(along, self.g)
+        if with_inputs:
+            args = [self.x, self.u, self.p, self.g, self.dt, self.q, pi, lam]
+        else:
+            args = [self.x, self.p, self.g, self.q, lam]
+        name = "stage_sens" if with_inputs else "stage_sens_end"
+        return _function(name, [*args, *adjoint], [by_p, by_g])
+
     def program(self, horizon: int) -> Program:
         """Return the whole problem of `horizon` intervals as a nonlinear program."""
         return Program(self, horizon)

@@ -1,63 +1,9 @@
 /* One real-time iteration, or several, of the MPC: CasADi's linearisation, HPIPM's quadratic
  * program, and a step that is rolled out through the model and taken as far as it lowers the cost.
- *
- * Sizes (NX, NU, NS, NH, NP, NG) come from the compiler's command line and the stage functions from
- * `model.c`, both written by planner/mpc/build.py. All matrices are column-major. A stage's QP
- * inputs are [jerk, steering rate, slacks]; stage 0 has no slacks and no states (x_0 is given), the
- * last one has slacks alone. Nothing here is static: solvers share no state.
  */
-#include <math.h>
-#include <stdlib.h>
-#include <string.h>
+#include "rti.h"
 
-#include "blasfeo_target.h"
-#include "blasfeo_common.h"
-#include "hpipm_d_ocp_qp.h"
-#include "hpipm_d_ocp_qp_dim.h"
-#include "hpipm_d_ocp_qp_ipm.h"
-#include "hpipm_d_ocp_qp_sol.h"
-#include "model.h"
-
-#define NUS (NU + NS)
-#define NC 2             /* commands: the last states, with hard bounds */
-#define CMD (NX - NC)
-#define MAX_BLOCKS 16
-#define HALVINGS 5       /* of the step, before it is given up */
-
-enum status { OK = 0, QP_FAILED = 1, NOT_FINITE = 2, NO_PROGRESS = 3 };
-
-typedef struct {
-  double A[NX * NX], B[NX * NU], f[NX], R[NU * NU], S[NU * NX], Q[NX * NX];
-  double ru[NU], rx[NX], C[NH * NX], h[NH];
-} stage;
-
-typedef struct {
-  double pi[NX], lg[NH], lbx[NC], ubx[NC], lbu[NUS], ubu[NUS];
-} multipliers;
-
-/* What is given anew with every call. */
-typedef struct {
-  const double *x0, *P, *G, *dt, *q, *bounds; /* bounds: lowest, highest inputs; commands */
-  const double *vx, *vg, *vH;                 /* expansion of V, or NULL */
-} given;
-
-typedef struct {
-  int N, num_blocks;
-  void *blocks[MAX_BLOCKS];
-  struct d_ocp_qp_dim dim;
-  struct d_ocp_qp qp;
-  struct d_ocp_qp_sol sol;
-  struct d_ocp_qp_ipm_arg arg;
-  struct d_ocp_qp_ipm_ws ws;
-  stage *at;          /* N + 1 */
-  multipliers *mult;  /* N + 1; pi of stage k belongs to the dynamics into k + 1 */
-  double *X, *U, *s, *X2, *U2, *s2, *dU;
-  int *family;        /* NH: the slack of each row */
-  double *w;          /* of the stage functions */
-  casadi_int *iw;
-} mpc;
-
-static void *block(mpc *m, size_t bytes) {
+void *block(mpc *m, size_t bytes) {
   void *p = NULL;
   if (m->num_blocks == MAX_BLOCKS || posix_memalign(&p, 64, bytes + 64)) return NULL;
   memset(p, 0, bytes + 64);
@@ -154,7 +100,7 @@ static double slacken(const mpc *m, const double *h, const double *G, double *s)
 }
 
 /* Roll the model out from x0 under U, which is brought within its bounds; returns the cost. */
-static double roll(mpc *m, const given *in, double *X, double *U, double *s) {
+double roll(mpc *m, const given *in, double *X, double *U, double *s) {
   const double *ulow = in->bounds, *uhigh = ulow + NU, *clow = uhigh + NU, *chigh = clow + NC;
   const double *arg[MAX_ARGS];
   double *res[MAX_RES], h[NH], part, cost = 0.0;
@@ -187,21 +133,17 @@ static double roll(mpc *m, const given *in, double *X, double *U, double *s) {
   return cost;
 }
 
-static void linearise(mpc *m, const given *in) {
-  const double *arg[MAX_ARGS];
-  double *res[MAX_RES];
-  for (int k = 0; k < m->N; k++) {
-    stage *a = m->at + k;
-    arg[0] = m->X + k * NX, arg[1] = m->U + k * NU, arg[2] = in->P + k * NP, arg[3] = in->G,
-    arg[4] = in->dt + k, arg[5] = in->q + k;
-    res[0] = a->A, res[1] = a->B, res[2] = a->f, res[3] = a->R, res[4] = a->S, res[5] = a->Q,
-    res[6] = a->ru, res[7] = a->rx, res[8] = a->C, res[9] = a->h;
+void linearise_stage(mpc *m, const given *in, int k) {
+  const double *x = m->X + k * NX, *p = in->P + k * NP;
+  stage *a = m->at + k;
+  if (k < m->N) {
+    const double *arg[MAX_ARGS] = {x, m->U + k * NU, p, in->G, in->dt + k, in->q + k};
+    double *res[MAX_RES] = {a->A, a->B, a->f, a->R, a->S, a->Q, a->ru, a->rx, a->C, a->h};
     stage_lin(arg, res, m->iw, m->w, 0);
+    return;
   }
-  stage *a = m->at + m->N;
-  const double *x = m->X + m->N * NX;
-  arg[0] = x, arg[1] = in->P + m->N * NP, arg[2] = in->G, arg[3] = in->q + m->N;
-  res[0] = a->Q, res[1] = a->rx, res[2] = a->C, res[3] = a->h;
+  const double *arg[MAX_ARGS] = {x, p, in->G, in->q + k};
+  double *res[MAX_RES] = {a->Q, a->rx, a->C, a->h};
   stage_lin_end(arg, res, m->iw, m->w, 0);
   if (!in->vg) return;
   for (int i = 0; i < NX; i++) {
@@ -213,8 +155,12 @@ static void linearise(mpc *m, const given *in) {
   }
 }
 
+void linearise(mpc *m, const given *in) {
+  for (int k = 0; k <= m->N; k++) linearise_stage(m, in, k);
+}
+
 /* The largest violation of the KKT conditions at (X, U, s) with the multipliers of the last QP. */
-static double kkt_residual(const mpc *m, const given *in) {
+double kkt_residual(const mpc *m, const given *in) {
   double worst = 0.0;
   for (int k = 0; k <= m->N; k++) {
     const stage *a = m->at + k;
@@ -314,8 +260,20 @@ static int fetch(mpc *m) {
   return isfinite(sum);
 }
 
+/* Solve the QP at the linearisation for dU and the multipliers; how it went. */
+int quadratic_step(mpc *m, const given *in, int *qp_iterations) {
+  int more, state;
+  fill_qp(m, in);
+  d_ocp_qp_ipm_solve(&m->qp, &m->sol, &m->arg, &m->ws);
+  d_ocp_qp_ipm_get_iter(&m->ws, &more);
+  d_ocp_qp_ipm_get_status(&m->ws, &state);
+  *qp_iterations += more;
+  if (!fetch(m) || state == NAN_SOL) return NOT_FINITE;
+  return state == SUCCESS || state == MAX_ITER || state == MIN_STEP ? OK : QP_FAILED;
+}
+
 /* Take the step as far as it lowers the cost, rolled out; returns the new cost. */
-static double take_step(mpc *m, const given *in, double cost, double *length) {
+double take_step(mpc *m, const given *in, double cost, double *length) {
   *length = 1.0;
   for (int i = 0; i < HALVINGS; i++, *length *= 0.5) {
     for (int j = 0; j < m->N * NU; j++) m->U2[j] = m->U[j] + *length * m->dU[j];
@@ -347,17 +305,12 @@ int mpc_solve(mpc *m, const given *in, double *X, double *U, double *s, int iter
   for (count = 0; count < iterations && !done; count++) {
     linearise(m, in);
     if (count && (residual = kkt_residual(m, in)) < tolerance) break;
-    fill_qp(m, in);
-    d_ocp_qp_ipm_solve(&m->qp, &m->sol, &m->arg, &m->ws);
-    int more, state;
-    d_ocp_qp_ipm_get_iter(&m->ws, &more);
-    d_ocp_qp_ipm_get_status(&m->ws, &state);
-    qp_iterations += more;
-    if (!fetch(m) || state == NAN_SOL) {
+    int state = quadratic_step(m, in, &qp_iterations);
+    if (state == NOT_FINITE) {
       status = NOT_FINITE;
       break;
     }
-    if (state != SUCCESS && state != MAX_ITER && state != MIN_STEP) status = QP_FAILED;
+    if (state != OK) status = state;
     if (!count) residual = kkt_residual(m, in);
     cost = take_step(m, in, cost, &length);
     if (length == 0.0) {
