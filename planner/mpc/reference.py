@@ -2,14 +2,14 @@
 
 `sqpmethod` repeats the real-time iteration of rti.c with a quadratic-program solver from CasADi's
 wheel: Gauss-Newton Hessian, one SQP step, rolled out and taken as far as it lowers the cost.
-`ipopt` and `fatrop` are interior-point methods with the exact Hessian, for comparisons. What they find is
-rolled out through the model, so that a solution means the same whoever found it.
+`ipopt` and `fatrop` are interior-point methods with the exact Hessian, for comparisons. What they
+find is rolled out through the model, so that a solution means the same whoever found it.
 """
 
 from __future__ import annotations
 
 from itertools import pairwise
-from time import perf_counter
+from time import perf_counter, thread_time
 from typing import Any
 
 import casadi as ca
@@ -31,6 +31,9 @@ MAX_ITERATIONS = 300  # of an interior-point method
 class ReferenceSolver:
     """A `Solver` over `casadi.nlpsol`.
 
+    Attributes:
+        method_cpu_s: [s] CPU time spent in CasADi's method since this was made.
+
     Args:
         dt: (N,) [s] of the grid.
         limits: of the actuators.
@@ -47,7 +50,7 @@ class ReferenceSolver:
     ) -> None:  # fmt: skip
         if method not in METHODS:
             raise ValueError(f"ReferenceSolver.method: expected one of {METHODS}, got {method!r}")
-        self.method, self.limits = method, limits
+        self.method, self.limits, self.method_cpu_s = method, limits, 0.0
         self.dt = np.ascontiguousarray(dt, np.float64)
         self.horizon = n = len(self.dt)
         self._q = stage_weights(self.dt)
@@ -111,10 +114,14 @@ class ReferenceSolver:
         """What the method makes of a point: w and the multipliers of g and w."""
         low, high = self.program.bounds(x0, self.limits)
         start = {} if lam is None else {"lam_g0": lam[0], "lam_x0": lam[1]}
-        out = self._solver(
-            x0=self.program.pack(*here[:3]), p=data, lbx=low, ubx=high,
-            lbg=self.program.lbg, ubg=self.program.ubg, **start,
-        )  # fmt: skip
+        w = self.program.pack(*here[:3])
+        begin = thread_time()
+        try:
+            out = self._solver(
+                x0=w, p=data, lbx=low, ubx=high, lbg=self.program.lbg, ubg=self.program.ubg, **start
+            )
+        finally:
+            self.method_cpu_s += thread_time() - begin
         return tuple(np.asarray(out[name]).ravel() for name in ("x", "lam_g", "lam_x"))  # pyright: ignore
 
     def _residual(self, x0: Array, here: tuple[Array, Array, Array, float], data: Array,
