@@ -151,9 +151,10 @@ def known_rows(commit: str, ticks: int) -> dict[tuple[str, int], dict[str, Any]]
 def closed_loops(
     size: Size, commit: str, report: Report, console: Console
 ) -> tuple[list[Instance], list[Instance]]:
-    """Drive every seed by real-time iteration and by IPOPT; return what was asked.
+    """Drive every seed by real-time iteration and by IPOPT; return problems.
 
-    The problems are of 20 and of 40 intervals. The rows are: the stage cost of a route, and the time of `Driver.act` with 30 agents around.
+    They are of 20 and of 40 intervals. The rows: what a route costs, and the time of `Driver.act`
+    with about 30 agents around.
     """
     known = known_rows(commit, size.ticks)
     config, long = MpcConfig(), MpcConfig(dt=MpcConfig().dt * 2)

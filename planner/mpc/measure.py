@@ -34,7 +34,7 @@ class Recorder:
 
     Attributes:
         kept: every `every`-th problem.
-        last: the latest problem.
+        asked: all problems since this was emptied, with their solutions.
 
     Args:
         solver: that solves.
@@ -44,19 +44,21 @@ class Recorder:
     def __init__(self, solver: Solver, every: int = 0) -> None:
         self._solver, self._every, self._count = solver, every, 0
         self.kept: list[Instance] = []
-        self.last: Instance | None = None
+        self.asked: list[tuple[Instance, Solution]] = []
 
     def solve(
         self, x0: Array, inputs: Array, stages: Array, shared: Array,
         terminal: TerminalExpansion | None = None, iterations: int = 1, tolerance: float = 1e-6,
     ) -> Solution:  # fmt: skip
         """Return what the other solver finds."""
+        found = self._solver.solve(x0, inputs, stages, shared, terminal, iterations, tolerance)
         if iterations > 0:
-            self.last = Instance(x0.copy(), inputs.copy(), stages, shared)
+            problem = Instance(x0.copy(), inputs.copy(), stages, shared)
+            self.asked.append((problem, found))
             self._count += 1
             if self._every and self._count % self._every == 0:
-                self.kept.append(self.last)
-        return self._solver.solve(x0, inputs, stages, shared, terminal, iterations, tolerance)
+                self.kept.append(problem)
+        return found
 
 
 class WatchedPlanner(MpcPlanner):
@@ -85,9 +87,9 @@ class WatchedPlanner(MpcPlanner):
 
     def refine(self, scene: Scene, goal: Goal, proposals: Proposals, forecast: Forecast) -> Plan:
         """Return the planner's plan."""
+        self.recorder.asked.clear()
         plan = super().refine(scene, goal, proposals, forecast)
-        given = self.recorder.last
-        assert given is not None
+        given = next(p for p, found in self.recorder.asked if found.inputs is plan.inputs)
         self.costs.append(float(stage_cost(
             list(given.x0), list(plan.inputs[0]), list(given.stages[0]), list(given.shared), np
         )))  # fmt: skip

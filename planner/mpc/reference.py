@@ -25,6 +25,7 @@ METHODS = ("sqpmethod", "ipopt", "fatrop")
 HALVINGS = 5  # of a step, as in rti.c
 SLACK_CURVATURE = 1e-6  # as in rti.c
 QUIET: dict[str, Any] = {"print_time": False, "error_on_fail": False}
+NO_WARNINGS: dict[str, Any] = {"show_eval_warnings": False, "calc_lam_p": False}
 MAX_ITERATIONS = 300  # of an interior-point method
 
 
@@ -62,7 +63,7 @@ class ReferenceSolver:
         lam_x = ca.SX.sym("lam_x", nlp["x"].numel())  # pyright: ignore[reportArgumentType]
         slope = ca.gradient(nlp["f"] + ca.dot(lam, nlp["g"]), nlp["x"]) + lam_x
         self._slope = ca.Function("slope", [nlp["x"], nlp["p"], lam, lam_x], [slope, nlp["g"]])
-        given = _options(method, problem, self.program) | (options or {})
+        given = NO_WARNINGS | _options(method, problem, self.program) | (options or {})
         self._solver = ca.nlpsol("mpc", method, nlp, given)
 
     def solve(
@@ -131,8 +132,10 @@ class ReferenceSolver:
         slope, g = (np.asarray(v).ravel() for v in self._slope(w, data, *lam))
         slack = NX + NU + NX + np.arange(NS) + (NX + NU + NS) * np.arange(self.horizon)[:, None]
         slope[:NX] = 0.0  # x_0 is given
-        products = np.concatenate([lam[0] * g, (lam[1][slack] * w[slack]).ravel()])
-        return float(max(np.abs(slope).max(), np.abs(products).max()))
+        with np.errstate(all="ignore"):
+            products = np.concatenate([lam[0] * g, (lam[1][slack] * w[slack]).ravel()])
+            worst = float(np.abs(np.concatenate([slope, products])).max())
+        return worst if np.isfinite(worst) else np.inf
 
     def _iterate(
         self, x0: Array, here: tuple[Array, Array, Array, float], data: Array, iterations: int,
