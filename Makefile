@@ -76,6 +76,10 @@ bench-server: setup ## ticks per second through the real client, beside the prot
 bench-drive: setup ## ten seeds on each town: completion, faults, agents near, wall time per simulated second
 	$(BIN)/python -m scenarios.bench_drive $(ARGS)
 
+.PHONY: bench-planner
+bench-planner: setup ## the MPC's times and plans beside IPOPT's and other solvers' (ARGS=--quick: a minute)
+	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m scenarios.bench_planner $(ARGS)
+
 .PHONY: soak
 soak: setup ## 50,000 ticks with 20 traffic-manager vehicles and 20 load_world calls
 	$(BIN)/python tests/soak.py $(ARGS)

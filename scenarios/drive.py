@@ -150,11 +150,12 @@ def make_folder(folder: str, town: str, seed: int) -> Path:
 
 
 def git_hash() -> str:
-    """Return the commit of the code that runs, with `+` when it was changed since."""
+    """Return the commit of the code that runs, with `+` when it, not results, was changed since."""
     here = Path(__file__).resolve().parent
     try:
+        code = ("--", ":/", ":(top,exclude)results")
         commit = _git(here, "rev-parse", "HEAD")
-        return commit + ("+" if _git(here, "status", "--porcelain", "-uno") else "")
+        return commit + ("+" if _git(here, "status", "--porcelain", "-uno", *code) else "")
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
 

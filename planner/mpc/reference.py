@@ -9,7 +9,7 @@ find is rolled out through the model, so that a solution means the same whoever 
 from __future__ import annotations
 
 from itertools import pairwise
-from time import perf_counter
+from time import perf_counter, thread_time
 from typing import Any
 
 import casadi as ca
@@ -25,11 +25,15 @@ METHODS = ("sqpmethod", "ipopt", "fatrop")
 HALVINGS = 5  # of a step, as in rti.c
 SLACK_CURVATURE = 1e-6  # as in rti.c
 QUIET: dict[str, Any] = {"print_time": False, "error_on_fail": False}
+NO_WARNINGS: dict[str, Any] = {"show_eval_warnings": False, "calc_lam_p": False}
 MAX_ITERATIONS = 300  # of an interior-point method
 
 
 class ReferenceSolver:
     """A `Solver` over `casadi.nlpsol`.
+
+    Attributes:
+        method_cpu_s: [s] CPU time spent in CasADi's method since this was made.
 
     Args:
         dt: (N,) [s] of the grid.
@@ -47,7 +51,7 @@ class ReferenceSolver:
     ) -> None:  # fmt: skip
         if method not in METHODS:
             raise ValueError(f"ReferenceSolver.method: expected one of {METHODS}, got {method!r}")
-        self.method, self.limits = method, limits
+        self.method, self.limits, self.method_cpu_s = method, limits, 0.0
         self.dt = np.ascontiguousarray(dt, np.float64)
         self.horizon = n = len(self.dt)
         self._q = stage_weights(self.dt)
@@ -59,7 +63,7 @@ class ReferenceSolver:
         lam_x = ca.SX.sym("lam_x", nlp["x"].numel())  # pyright: ignore[reportArgumentType]
         slope = ca.gradient(nlp["f"] + ca.dot(lam, nlp["g"]), nlp["x"]) + lam_x
         self._slope = ca.Function("slope", [nlp["x"], nlp["p"], lam, lam_x], [slope, nlp["g"]])
-        given = _options(method, problem, self.program) | (options or {})
+        given = NO_WARNINGS | _options(method, problem, self.program) | (options or {})
         self._solver = ca.nlpsol("mpc", method, nlp, given)
 
     def solve(
@@ -111,10 +115,14 @@ class ReferenceSolver:
         """What the method makes of a point: w and the multipliers of g and w."""
         low, high = self.program.bounds(x0, self.limits)
         start = {} if lam is None else {"lam_g0": lam[0], "lam_x0": lam[1]}
-        out = self._solver(
-            x0=self.program.pack(*here[:3]), p=data, lbx=low, ubx=high,
-            lbg=self.program.lbg, ubg=self.program.ubg, **start,
-        )  # fmt: skip
+        w = self.program.pack(*here[:3])
+        begin = thread_time()
+        try:
+            out = self._solver(
+                x0=w, p=data, lbx=low, ubx=high, lbg=self.program.lbg, ubg=self.program.ubg, **start
+            )
+        finally:
+            self.method_cpu_s += thread_time() - begin
         return tuple(np.asarray(out[name]).ravel() for name in ("x", "lam_g", "lam_x"))  # pyright: ignore
 
     def _residual(self, x0: Array, here: tuple[Array, Array, Array, float], data: Array,
@@ -124,8 +132,10 @@ class ReferenceSolver:
         slope, g = (np.asarray(v).ravel() for v in self._slope(w, data, *lam))
         slack = NX + NU + NX + np.arange(NS) + (NX + NU + NS) * np.arange(self.horizon)[:, None]
         slope[:NX] = 0.0  # x_0 is given
-        products = np.concatenate([lam[0] * g, (lam[1][slack] * w[slack]).ravel()])
-        return float(max(np.abs(slope).max(), np.abs(products).max()))
+        with np.errstate(all="ignore"):
+            products = np.concatenate([lam[0] * g, (lam[1][slack] * w[slack]).ravel()])
+            worst = float(np.abs(np.concatenate([slope, products])).max())
+        return worst if np.isfinite(worst) else np.inf
 
     def _iterate(
         self, x0: Array, here: tuple[Array, Array, Array, float], data: Array, iterations: int,

@@ -79,14 +79,14 @@ def rolled_out(
     states = np.zeros((len(dt) + 1, len(x0)))
     states[0] = np.nan_to_num(x0, posinf=0.0, neginf=0.0)
     held = np.nan_to_num(inputs, posinf=0.0, neginf=0.0)
-    car, residuals = shared[int(CostParam.BICYCLE) :].tolist(), np.nan_to_num(stages[:, begin:end])
+    car, residuals = list(shared[int(CostParam.BICYCLE) :]), np.nan_to_num(stages[:, begin:end])
     with np.errstate(all="ignore"):
         for k, interval in enumerate(dt):
             command = states[k, first:]
             least, most = (command_low - command) / interval, (command_high - command) / interval
             held[k] = np.clip(np.clip(held[k], least, most), low, high)
             states[k + 1] = step(
-                states[k].tolist(), held[k].tolist(), car, residuals[k].tolist(), interval, np
+                list(states[k]), list(held[k]), car, list(residuals[k]), interval, np
             )
     if not np.isfinite(states).all():
         states[:] = states[0]
