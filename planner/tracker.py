@@ -33,6 +33,7 @@ class TrackerConfig:
         hold_speed: [m/s] below which a plan that stands is held with the brake.
         hold_brake: [0, 1] to hold with.
         shift_throttle: [0, 1] at most while the gearbox shifts.
+        shift_s: [s] that a shift may last; who still does not pull then has another reason.
     """
 
     tick: float = 0.05
@@ -46,6 +47,7 @@ class TrackerConfig:
     hold_speed: float = 0.3
     hold_brake: float = 0.5
     shift_throttle: float = 0.2
+    shift_s: float = 1.0
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
@@ -74,7 +76,7 @@ class PlanTracker:
         self._wanted_accel: list[float] = []
         self._wanted_curvature: list[float] = []
         self._throttle = 0.0
-        self._shifting = False
+        self._shifting = 0.0
         self._t = float("nan")
 
     def track(self, plan: Plan, scene: Scene) -> Command:
@@ -117,10 +119,13 @@ class PlanTracker:
         """
         rolls = speed > 2.0 and -0.4 < accel < 0.1
         begins = self._throttle > 0.2 and accel < wanted - 0.6
-        self._shifting = rolls and (begins or self._shifting)
+        shifts = rolls and (begins or self._shifting > 0.0)
+        self._shifting = self._shifting + self.config.tick if shifts else 0.0
         if self._throttle > 0.0 and wanted < -0.3 and accel > wanted + 0.6:
             return 0.0
-        return self.config.shift_throttle if self._shifting else 1.0
+        if 0.0 < self._shifting <= self.config.shift_s:
+            return self.config.shift_throttle
+        return 1.0
 
     def _steer(self, plan: Plan, scene: Scene, t: Array) -> float:
         config, ego = self.config, scene.ego

@@ -62,7 +62,7 @@ class PdmClosedConfig:
     horizon: float = 4.0
     dt: float = 0.1
     weights: tuple[float, float, float] = (5.0, 5.0, 2.0)
-    tie: float = 0.02
+    tie: float = 0.05
     hit_within: float = 2.0
     emergency_brake: float = 7.0
     accel_lag: float = 0.15
