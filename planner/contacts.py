@@ -30,7 +30,7 @@ def poses_at(pose: Array, mean: Array, dt: float, t: Array) -> Array:
     for a in range(len(pose)):
         for k in range(len(t)):
             f = min(t[k] / dt, float(steps))
-            j = min(int(math.floor(f)), max(steps - 1, 0))
+            j = min(math.floor(f), max(steps - 1, 0))
             before = pose[a] if j == 0 else mean[a, j - 1]
             after = mean[a, j] if steps > 0 else pose[a]
             share = f - j

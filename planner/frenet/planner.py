@@ -67,7 +67,7 @@ class FrenetConfig:
         max_accel: [m/s^2].
         max_brake: [m/s^2].
         brake: [m/s^2] with which who keeps a speed could stop still.
-        firm_brake: [m/s^2] the same for who ends at the place.
+        firm_brake: [m/s^2] the same for who ends at the place, unless it takes more already.
         speed_slack: [m/s] above what limits and curves allow.
         lateral_accel: [m/s^2] at most.
         low_speed: [m/s] below which ways across are functions of the arc length.
@@ -99,7 +99,7 @@ class FrenetConfig:
     max_accel: float = 2.8
     max_brake: float = 6.0
     brake: float = 1.8
-    firm_brake: float = 5.0
+    firm_brake: float = 2.4
     speed_slack: float = 0.3
     lateral_accel: float = 4.0
     low_speed: float = 4.0

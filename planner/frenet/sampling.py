@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-import numpy as np
 from numba import njit
 
 from headway.types import Array, StateIndex
@@ -119,7 +118,7 @@ def go_on(
                 gap -= law.standing_gap + law.time_gap * v
             square = bounds[b, BOUND_SPEED] ** 2 + 2.0 * law.brake * max(gap, 0.0)
             after = min(after, math.sqrt(square))
-        after = max(after, v - law.firm_brake * h)
+        after = max(after, v - law.max_brake * h)
         out[k, S], out[k, V], out[k, A] = s + 0.5 * (v + after) * h, after, (after - v) / h
 
 
@@ -153,15 +152,14 @@ def lay_brake(start: Start, brake: float, jerk: float, t: Array, out: Array) -> 
 
 
 @njit(cache=True)
-def needed_gap(law: Law, firm: bool, speed: float, bound: Array) -> float:
+def needed_gap(law: Law, firm: bool, brake: float, speed: float, bound: Array) -> float:
     """Gap [m] that ego needs at `speed` [m/s] to a bound, to stop or to fall in behind it.
 
-    Comfortably for those that keep a speed; firmly for those that end at the bound anyway.
+    Who keeps a speed needs the time gap as well; who ends at the bound anyway comes nearer.
     """
-    brake = 2.0 * (law.firm_brake if firm else law.brake)
     if bound[STANDS] > 0.0:
-        return speed * speed / brake
-    closing = max(speed * speed - bound[BOUND_SPEED] ** 2, 0.0) / brake
+        return speed * speed / (2.0 * brake)
+    closing = max(speed * speed - bound[BOUND_SPEED] ** 2, 0.0) / (2.0 * brake)
     if firm:
         return min(0.5, 0.2 * law.standing_gap) + closing
     return 0.9 * law.standing_gap + 0.8 * law.time_gap * speed + closing
@@ -174,25 +172,33 @@ def holds(
 ) -> bool:  # fmt: skip
     """Whether a profile keeps to accelerations, to the speed allowed and behind the bounds.
 
-    What is violated now may be so a little longer, as long as it gets better.
+    At every time ego must be able to brake for each bound: comfortably, or, when `firm`, with
+    `firm_brake` or what it takes now. A speed above the allowed one may be so a little longer.
     """
     i = segment(road.s, start.s + start.centre, start.i)
-    over = max(start.v - allowed(road, start.s + start.centre, i, cap), 0.0)
+    over = start.v - allowed(road, start.s + start.centre, i, cap)
     for k in range(1, len(t)):
         s, v, a = profile[k, S], profile[k, V], profile[k, A]
         if v < -0.05 or a > max(law.max_accel, start.a) or a < min(-law.max_brake, start.a):
             return False
         i = segment(road.s, s + start.centre, i)
-        slack = law.speed_slack + over * max(1.0 - 0.25 * t[k], 0.0)
+        slack = max(law.speed_slack, 0.15 + over * max(1.0 - 0.25 * t[k], 0.0))
         if v > allowed(road, s + start.centre, i, cap) + slack:
             return False
     for b in range(len(bounds)):
         room = bounds[b, AT] - start.front
-        lacks = needed_gap(law, firm, start.v, bounds[b]) - (room - start.s)
-        lacks = max(lacks, 0.0) if firm else 0.0
+        brake, least = law.brake, -0.05
+        if firm:
+            near = needed_gap(law, True, 1e6, start.v, bounds[b])
+            square = start.v * start.v
+            if bounds[b, STANDS] == 0.0:
+                square = max(square - bounds[b, BOUND_SPEED] ** 2, 0.0)
+            now = square / (2.0 * max(room - start.s - near, 0.05))
+            brake = max(law.firm_brake, 1.05 * now)
+            least += min(room - start.s - near, 0.0)  # who is too near already
         for k in range(1, len(t)):
             gap = room + bounds[b, BOUND_SPEED] * t[k] - profile[k, S]
-            if gap < needed_gap(law, firm, profile[k, V], bounds[b]) - lacks - 0.05:
+            if gap < needed_gap(law, firm, brake, profile[k, V], bounds[b]) + least:
                 return False
     return True
 
@@ -205,8 +211,9 @@ def profiles(
     """Sample profiles along the route that hold, with their cost.
 
     Velocity keeping (section V-B): quartics to shares of the speed that is allowed by then, at
-    C = k_j J + k_t T + k_v (v_1 - v_d)^2, v_d being what can be reached in T. Stopping and following (V-A): quintics to rest before a
-    place, or to the lead's speed at s_lead - (s_0 + tau v_lead), at C = k_j J + k_t T.
+    C = k_j J + k_t T + k_v (v_1 - v_d)^2, v_d being what can be reached in T. Stopping and
+    following (V-A): quintics to rest before a place, or to the lead's speed at
+    s_lead - (s_0 + tau v_lead), at C = k_j J + k_t T.
 
     Args:
         law: limits and weights.
@@ -262,7 +269,7 @@ def _to_bound(
         return n
     if speed < 0.3 and start.v < 1.0 and way < 0.5:  # there: hold
         brake = start.v**2 / (2.0 * max(way, 0.02))
-        lay_brake(start, min(max(brake, 1.0), law.firm_brake), 8.0, t, out[n])
+        lay_brake(start, min(max(brake, 1.0), law.max_brake), 8.0, t, out[n])
         if holds(law, road, start, cap, bounds, True, t, out[n]):
             cost[n] = 0.0
             return n + 1

@@ -1,1 +1,1 @@
-"""PDM-Closed: IDM policies are simulated, scored by the benchmark's own terms, and the best driven."""
+"""PDM-Closed: IDM policies are simulated and scored by the benchmark's terms, the best driven."""

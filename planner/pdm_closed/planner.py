@@ -1,4 +1,4 @@
-"""PDM-Closed: simulate a handful of IDM policies, score each as the benchmark would, drive the best.
+"""PDM-Closed: simulate some IDM policies, score each as the benchmark would, drive the best.
 
 Our own writing of Dauner, Hallgarten, Geiger, Chitta (2023), "Parting with Misconceptions about
 Learning-based Vehicle Motion Planning", CoRL, section 3.2: five speeds times three lines beside
@@ -54,6 +54,7 @@ class PdmClosedConfig:
         emergency_brake: [m/s^2].
         accel_lag: [s] of engine and brakes.
         understeer: [s^2/m^2].
+        tick: [s] between two plans.
         rules: of the rule layer, whose IDM the policies are.
     """
 
@@ -67,6 +68,7 @@ class PdmClosedConfig:
     emergency_brake: float = 7.0
     accel_lag: float = 0.15
     understeer: float = 0.001
+    tick: float = 0.05
     rules: IdmConfig = field(default_factory=IdmConfig)
 
     def __post_init__(self) -> None:
@@ -92,6 +94,7 @@ class Policies:
         states: (P, N+1, NUM_STATES).
         inputs: (P, N, NUM_INPUTS).
         along: (P, N+1) [m] s on the route.
+        commands: (P, N+1, 2) acceleration [m/s^2] and wheel angle [rad] as commanded.
     """
 
     pace: Array
@@ -100,6 +103,7 @@ class Policies:
     states: Array
     inputs: Array
     along: Array
+    commands: Array
 
 
 class PdmClosedPlanner:
@@ -121,6 +125,8 @@ class PdmClosedPlanner:
         self.rules.reset()
         self._route: Route | None = None
         self._type = ""
+        self._command = np.zeros(2)  # of the last plan by the next tick
+        self._t_last = float("nan")
 
     def propose(self, scene: Scene, goal: Goal) -> Proposals:
         """Return the rule layer's ways on, for the forecast: keep to the route, give way, stop."""
@@ -155,15 +161,21 @@ class PdmClosedPlanner:
         total = totals(scores, config.weights)
         best = self._best(total, policies)
         # 4. Drive the best, or brake.
-        states, inputs = policies.states[best], policies.inputs[best]
+        states, inputs, _, commands = (
+            policies.states[best], policies.inputs[best], policies.along[best],
+            policies.commands[best],
+        )  # fmt: skip
         emergency = scores[best, Score.HIT_AT] <= config.hit_within
         if emergency:
-            states, inputs, _ = self._roll(
+            states, inputs, _, commands = self._roll(
                 scene, goal, policies.pace[best], policies.offset[best], policies.bounds[best],
                 config.emergency_brake,
             )  # fmt: skip
         active, required = self._active(scene, goal, policies.bounds[best])
-        rules.remember(scene, active, float(states[1, 4]), states, config.dt)
+        rules.remember(scene, active, 0.0, states, config.dt)
+        share = config.tick / config.dt
+        self._command = commands[0] + share * (commands[1] - commands[0])
+        self._t_last = scene.t
         line = {-1.0: "_right", 0.0: "", 1.0: "_left"}[float(np.sign(policies.offset[best]))]
         return Plan(
             states, inputs, np.full(self._steps, config.dt),
@@ -183,6 +195,7 @@ class PdmClosedPlanner:
         config, num = self.config, len(self.config.paces) * len(self.config.offsets)
         states = np.empty((num, self._steps + 1, NUM_STATES))
         inputs, along = np.empty((num, self._steps, NUM_INPUTS)), np.empty((num, self._steps + 1))
+        commands = np.empty((num, self._steps + 1, 2))
         held: list[BoundList] = []
         for offset in config.offsets:
             here = bounds
@@ -193,29 +206,35 @@ class PdmClosedPlanner:
                 )  # fmt: skip
             for pace in config.paces:
                 p = len(held)
-                states[p], inputs[p], along[p] = self._roll(scene, goal, pace, offset, here, 0.0)
+                states[p], inputs[p], along[p], commands[p] = self._roll(
+                    scene, goal, pace, offset, here, 0.0
+                )
                 held.append(here)
         return Policies(
             np.tile(config.paces, len(config.offsets)),
             np.repeat(config.offsets, len(config.paces)), held, states, inputs, along,
+            commands,
         )  # fmt: skip
 
     def _roll(
         self, scene: Scene, goal: Goal, pace: float, offset: float, bounds: BoundList, brake: float
-    ) -> tuple[Array, Array, Array]:
-        """Simulate one policy: states, inputs and s along the route."""
+    ) -> tuple[Array, Array, Array, Array]:
+        """Simulate one policy: states, inputs, s along the route and commands."""
         rules, ego = self.rules, scene.ego
         start = np.empty(NUM_MODEL_STATES)
         start[:3], start[3] = ego.pose, rules.ego.speed
         start[4:6] = start[6:8] = rules.memory.accel, ego.steer
+        if 0.0 < scene.t - self._t_last < 0.5:
+            start[6:8] = self._command  # the lag is of the car, and not begun anew with each plan
         states, inputs = new_states(self._steps), np.empty((self._steps, NUM_INPUTS))
-        along = np.empty(self._steps + 1)
+        along, commands = np.empty(self._steps + 1), np.empty((self._steps + 1, 2))
         simulate(
             rules.config.law(goal.time_gap), self._road, goal.speed_cap, float(pace),
             float(offset), bounds.array(), brake, start, rules.memory.hint,
             rules.ego.half_length, self._car, self.config.dt, states, inputs, along,
+            commands,
         )  # fmt: skip
-        return states, inputs, along
+        return states, inputs, along, commands
 
     def _score(self, scene: Scene, forecast: Forecast, keep: int, policies: Policies) -> Array:
         rules, ego, agents = self.rules, scene.ego, scene.agents
@@ -238,9 +257,7 @@ class PdmClosedPlanner:
         equal = equal[off == off.min()]
         return int(equal[np.argmax(total[equal])])
 
-    def _active(
-        self, scene: Scene, goal: Goal, bounds: BoundList
-    ) -> tuple[tuple[str, ...], float]:
+    def _active(self, scene: Scene, goal: Goal, bounds: BoundList) -> tuple[tuple[str, ...], float]:
         """What binds now by the rules, for those who ask, and the braking that it asks for."""
         rules = self.rules
         steps = round(rules.config.horizon / rules.config.plan_dt)

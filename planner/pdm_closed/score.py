@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from headway.road.lane_graph import LaneGraph
+from headway.road.lane_graph import LaneGraph, LaneKind
 from headway.road.route import Route
 from headway.road.shapes import boxes_overlap
 from headway.types import AgentKind, Array, StateIndex
@@ -75,19 +75,20 @@ def drivable_area(graph: LaneGraph, route: Route) -> Drivable:
     off = gap[:, 1] * np.cos(yaw) - gap[:, 0] * np.sin(yaw)
     half = 0.5 * graph.width[point]
     right, left = -half - off, half - off
+    innermost = lane
     for neighbour, sign in ((graph.right, -1.0), (graph.left, 1.0)):
         at = lane
         for _ in range(6):
             at = np.where(at >= 0, neighbour[np.maximum(at, 0)], -1)
-            if not (at >= 0).any():
-                break
+            at = np.where(graph.kind[np.maximum(at, 0)] == LaneKind.DRIVING, at, -1)
             width = np.where(at >= 0, graph.width[graph.point_start[np.maximum(at, 0)]], 0.0)
             if sign > 0.0:
                 left = left + width
+                innermost = np.where(at >= 0, at, innermost)
             else:
                 right = right - width
     oncoming = left.copy()
-    beyond = np.where(graph.left[lane] < 0, graph.opposite[lane], -1)
+    beyond = graph.opposite[innermost]
     width = graph.width[graph.point_start[np.maximum(beyond, 0)]]
     left = left + np.where(beyond >= 0, width, 0.0)
     inside = graph.junction[lane] >= 0
@@ -145,7 +146,7 @@ def _time_to_collision(
             c, n = math.cos(states[k, YAW]), math.sin(states[k, YAW])
             for step in range(4):
                 later = step * 0.3
-                j = min(k + int(round(later / dt)), num - 1)
+                j = min(k + round(later / dt), num - 1)
                 x, y = states[k, X] + speed * later * c, states[k, Y] + speed * later * n
                 touch = boxes_overlap(
                     x, y, states[k, YAW], half_size[0], half_size[1],
@@ -174,7 +175,7 @@ def is_comfortable(bounds: Comfort, states: Array, dt: float, wheelbase: float) 
         if abs(lateral[k]) > bounds.lateral_accel or abs(rate[k]) > bounds.yaw_rate:
             return False
     # Over half a second, as nuPlan smooths before it differentiates.
-    span = max(int(round(0.5 / dt)), 1)
+    span = max(round(0.5 / dt), 1)
     for k in range(num - span):
         jerk = (states[k + span, ACCEL] - states[k, ACCEL]) / (span * dt)
         across = (lateral[k + span] - lateral[k]) / (span * dt)

@@ -41,9 +41,7 @@ class Road(NamedTuple):
 
 
 @njit(cache=True)
-def _lagged(
-    now: float, command: float, rate: float, lag: float, t: float
-) -> tuple[float, float]:
+def _lagged(now: float, command: float, rate: float, lag: float, t: float) -> tuple[float, float]:
     """See `headway.bicycle._lagged`: first-order lag behind a ramp, value and integral."""
     decay = math.exp(-t / lag)
     start = now - command + rate * lag
@@ -92,7 +90,7 @@ def bicycle_step(state: Array, jerk: float, steer_rate: float, car: Array, dt: f
 def simulate(
     law: Law, road: Road, cap: float, pace: float, offset: float, bounds: Array, brake: float,
     start: Array, hint: int, half_length: float, car: Array, dt: float, states: Array,
-    inputs: Array, along: Array,
+    inputs: Array, along: Array, commands: Array,
 ) -> None:  # fmt: skip
     """Drive one policy and write where it leads.
 
@@ -115,12 +113,13 @@ def simulate(
         states: (N+1, NUM_STATES), written.
         inputs: (N, NUM_INPUTS), written.
         along: (N+1,) [m] s of ego's middle, written.
+        commands: (N+1, 2) acceleration [m/s^2] and wheel angle [rad] as commanded, written.
     """
     state, last = start.copy(), len(road.s) - 1
     i, at, d = nearest_on(
         road.xy, road.s, state[X], state[Y], max(hint - 15, 0), min(hint + 25, last)
     )
-    states[0], along[0] = state[:NUM_STATES], at
+    states[0], along[0], commands[0] = state[:NUM_STATES], at, state[ACCEL_CMD:]
     for k in range(len(inputs)):
         here = min(i, last - 1)
         slope = (road.speed[here + 1] - road.speed[here]) / max(road.s[here + 1] - road.s[here],
@@ -147,9 +146,7 @@ def simulate(
         if state[SPEED] < 0.0:
             state[SPEED] = 0.0
             state[ACCEL] = state[ACCEL_CMD] = min(state[ACCEL_CMD], 0.0)
-        i, at, d = nearest_on(
-            road.xy, road.s, state[X], state[Y], max(i - 1, 0), min(i + 6, last)
-        )
-        states[k + 1], along[k + 1] = state[:NUM_STATES], at
+        i, at, d = nearest_on(road.xy, road.s, state[X], state[Y], max(i - 1, 0), min(i + 6, last))
+        states[k + 1], along[k + 1], commands[k + 1] = state[:NUM_STATES], at, state[ACCEL_CMD:]
         inputs[k, 0] = (states[k + 1, ACCEL] - states[k, ACCEL]) / dt
         inputs[k, 1] = (states[k + 1, STEER] - states[k, STEER]) / dt
