@@ -1,0 +1,112 @@
+"""Contacts of sampled trajectories with the others' forecast, box against box."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numba import njit
+
+from headway.frames import wrap_angle
+from headway.road.shapes import boxes_overlap
+from headway.types import AgentKind, Array, Forecast, Scene
+from planner.rules import Rules
+
+NONE = 1e9  # [s] no contact
+
+
+@njit(cache=True)
+def poses_at(pose: Array, mean: Array, dt: float, t: Array) -> Array:
+    """Poses (A, N, 3) at times `t` (N,) [s], between those of a forecast and held beyond it.
+
+    Args:
+        pose: (A, 3) now.
+        mean: (A, T, 3) at dt, 2 dt, ...
+        dt: [s].
+        t: see above.
+    """
+    steps = mean.shape[1]
+    out = np.empty((len(pose), len(t), 3))
+    for a in range(len(pose)):
+        for k in range(len(t)):
+            f = min(t[k] / dt, float(steps))
+            j = min(math.floor(f), max(steps - 1, 0))
+            before = pose[a] if j == 0 else mean[a, j - 1]
+            after = mean[a, j] if steps > 0 else pose[a]
+            share = f - j
+            for c in range(2):
+                out[a, k, c] = before[c] + share * (after[c] - before[c])
+            out[a, k, 2] = before[2] + share * wrap_angle(after[2] - before[2])
+    return out
+
+
+@njit(cache=True)
+def first_contact(
+    states: Array, t: Array, half_size: Array, margin: Array, poses: Array, extent: Array,
+    until: Array,
+) -> tuple[float, int]:  # fmt: skip
+    """Time [s] of the first contact of a trajectory (NONE for none), and with whom (-1).
+
+    Whoever is within the margin already counts only when the boxes themselves touch.
+
+    Args:
+        states: (N, >= 3) x, y [m], yaw [rad] of the box's centre.
+        t: (N,) [s].
+        half_size: (2,) [m] of ego.
+        margin: (2,) [m] along and across that is kept free around ego.
+        poses: (A, N, 3) of the others.
+        extent: (A, 2) [m] half sizes.
+        until: (A,) [s] that each one's forecast is believed; negative to leave it out.
+    """
+    best, who = NONE, -1
+    for a in range(len(extent)):
+        if until[a] < 0.0:
+            continue
+        length, width = half_size[0] + margin[0], half_size[1] + margin[1]
+        for k in range(len(t)):
+            if t[k] > until[a] or t[k] >= best:
+                break
+            touch = boxes_overlap(
+                states[k, 0], states[k, 1], states[k, 2], length, width,
+                poses[a, k, 0], poses[a, k, 1], poses[a, k, 2], extent[a, 0], extent[a, 1],
+            )  # fmt: skip
+            if not touch:
+                continue
+            if k == 0:
+                length, width = half_size[0], half_size[1]
+                continue
+            best, who = t[k], a
+            break
+    return best, who
+
+
+def others_until(
+    scene: Scene, behind: Array, ego_yaw: float, horizon: float, rules: Rules
+) -> Array:
+    """(A,) [s] how long each one's forecast counts for contacts, negative for never.
+
+    Who goes ego's way or stands is believed for the whole horizon; who crosses, no longer than the
+    rule layer believes (it decides the right of way, and a forecast knows nothing of it).
+
+    Args:
+        scene: with the agents.
+        behind: (A,) bool, who keeps the distance to ego by itself.
+        ego_yaw: [rad].
+        horizon: [s].
+        rules: how long crossing ways are believed.
+    """
+    agents = scene.agents
+    turned = np.abs(np.arctan2(np.sin(agents.pose[:, 2] - ego_yaw),
+                               np.cos(agents.pose[:, 2] - ego_yaw)))  # fmt: skip
+    walks = agents.kind == AgentKind.WALKER
+    crossing = np.where(walks, rules.forecast_walker, rules.forecast_vehicle)
+    plain = (~walks & (turned < 0.8)) | (agents.speed < 0.2)
+    return np.where(behind, -1.0, np.where(plain, horizon, np.minimum(crossing, horizon)))
+
+
+def forecast_poses(scene: Scene, forecast: Forecast, proposal: int, t: Array) -> Array:
+    """Poses (A, N, 3) of the others at times `t` [s] in the likeliest mode under `proposal`."""
+    mode = int(np.argmax(forecast.probability[proposal]))
+    return poses_at(
+        np.ascontiguousarray(scene.agents.pose), forecast.mean[proposal, mode], forecast.dt, t
+    )
