@@ -178,7 +178,7 @@ class IdmPlanner:
         roll = self.roll(scene, goal, bounds, config.plan_dt)
         dt = np.full(len(roll.inputs), config.plan_dt)
         active, required = self.active(goal, bounds, roll.which)
-        self.remember(active, roll, config.plan_dt)
+        self.remember(active, roll.states, config.plan_dt, roll.wanted)
         return Plan(
             roll.states, roll.inputs, dt, name=_name_of(active), active=active,
             required_decel=required,
@@ -339,14 +339,23 @@ class IdmPlanner:
                 hardest = max(hardest, -float(accels[b]))
         return hardest
 
-    def remember(self, active: tuple[str, ...], roll: Rollout, dt: float) -> None:
-        """Carry the acceleration on to the next tick, where this plan will be by then."""
+    def remember(
+        self, active: tuple[str, ...], states: Array, dt: float, wanted: float = 0.0
+    ) -> None:
+        """Carry the acceleration on to the next tick, where this plan will be by then.
+
+        Args:
+            active: what binds it.
+            states: (T+1, NUM_STATES) of the plan.
+            dt: [s] of its grid.
+            wanted: [m/s^2] by the rules; hard braking builds up at once.
+        """
         memory = self.memory
         tick = 0.05
-        accel = roll.states[:2, StateIndex.ACCEL]
+        accel = states[:2, StateIndex.ACCEL]
         memory.accel = float(accel[0] + (accel[1] - accel[0]) * tick / dt)
-        if roll.wanted < -3.0:
-            memory.accel = min(memory.accel, roll.wanted)
+        if wanted < -3.0:
+            memory.accel = min(memory.accel, wanted)
         memory.giving_way = any(a.startswith("give_way") for a in active)
 
 

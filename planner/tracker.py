@@ -17,7 +17,6 @@ from headway.vehicle import (
     vehicle_params,
 )
 
-
 SHIFT_SLACK = 0.3  # [s] beyond its nominal time that a shift may take
 
 

@@ -225,16 +225,13 @@ class FrenetPlanner:
         """Return the cheapest candidate that holds; without one, brake along the route."""
         rules, dt = self.rules, self.config.dt
         keep = proposals.names.index("keep")
-        bounds = rules.bound(scene, goal, proposals, forecast)
+        bounds = rules.bound(scene, goal, forecast, keep)
         ways = self._ways(scene, goal, forecast, keep, bounds)
         best = self._sample(scene, goal, forecast, keep, ways)
-        steps = round(rules.config.horizon / rules.config.plan_dt)
-        states, inputs = new_states(steps), np.zeros((steps, 2))
-        which, _ = rules.roll(
-            scene, goal, best.way.bounds, rules.config.plan_dt, states, inputs
-        )  # what the rules say binds, for those who ask
-        active, required = rules.active(goal, best.way.bounds, which)
-        rules.remember(scene, active, 0.0, best.states, dt)
+        # What the rules say binds, for those who ask.
+        roll = rules.roll(scene, goal, best.way.bounds, rules.config.plan_dt)
+        active, required = rules.active(goal, best.way.bounds, roll.which)
+        rules.remember(active, best.states, dt)
         inputs = np.diff(best.states[:, StateIndex.ACCEL :], axis=0) / dt
         held = math.isfinite(best.cost)
         return Plan(

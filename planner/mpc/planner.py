@@ -208,9 +208,12 @@ class MpcPlanner:
             solution, stages, shared, self._t, best.bounds, others, scene.agents.id
         )
         self.rules.path = best.option.path
-        self.rules.remember(active, best.roll, self.config.rules.plan_dt)
+        roll = best.roll
+        self.rules.remember(active, roll.states, self.config.rules.plan_dt, roll.wanted)
         states = solution.states[:, :NUM_STATES]
-        acting = states[:, [StateIndex.ACCEL, StateIndex.STEER]]  # behind the commands by their lags
+        acting = states[
+            :, [StateIndex.ACCEL, StateIndex.STEER]
+        ]  # behind the commands by their lags
         return Plan(
             states,
             np.diff(acting, axis=0) / self._dt[:, None],

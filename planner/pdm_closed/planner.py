@@ -153,7 +153,7 @@ class PdmClosedPlanner:
         config, rules = self.config, self.rules
         keep = proposals.names.index("keep")
         # 1. What each line is bound by.
-        bounds = rules.bound(scene, goal, proposals, forecast)
+        bounds = rules.bound(scene, goal, forecast, keep)
         # 2. Simulate.
         policies = self._simulate(scene, goal, forecast, keep, bounds)
         # 3. Score.
@@ -172,7 +172,7 @@ class PdmClosedPlanner:
                 config.emergency_brake,
             )  # fmt: skip
         active, required = self._active(scene, goal, policies.bounds[best])
-        rules.remember(scene, active, 0.0, states, config.dt)
+        rules.remember(active, states, config.dt)
         share = config.tick / config.dt
         self._command = commands[0] + share * (commands[1] - commands[0])
         self._t_last = scene.t
@@ -260,9 +260,5 @@ class PdmClosedPlanner:
     def _active(self, scene: Scene, goal: Goal, bounds: BoundList) -> tuple[tuple[str, ...], float]:
         """What binds now by the rules, for those who ask, and the braking that it asks for."""
         rules = self.rules
-        steps = round(rules.config.horizon / rules.config.plan_dt)
-        which, _ = rules.roll(
-            scene, goal, bounds, rules.config.plan_dt, new_states(steps),
-            np.zeros((steps, NUM_INPUTS)),
-        )  # fmt: skip
-        return rules.active(goal, bounds, which)
+        roll = rules.roll(scene, goal, bounds, rules.config.plan_dt)
+        return rules.active(goal, bounds, roll.which)
