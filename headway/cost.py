@@ -246,7 +246,7 @@ def rows(state: Components, p: Components, g: Components, xp: Any) -> list[tuple
     """Soft constraints, each h >= 0 where it holds.
 
     Obstacles are balls of the 4-norm in their own frame, which hug two boxes closer than ellipses
-    do (docs/decisions/0006). A stop line holds where ego, braking with b from now on, would come
+    do (docs/decisions/0007). A stop line holds where ego, braking with b from now on, would come
     to rest before it: s + v^2 / 2b <= s_stop. Behind a lead it would come down to the lead's speed
     before only standing and time gap are left: s + s_0 + v T + (v - v_l)^2 / 2b <= s_l.
     """
