@@ -32,7 +32,7 @@ ROWS = Path("results/drive.jsonl")
 TOWNS = ("grid", "ring", "Town01", "Town02", "Town04")
 QUIET = ("output.plots=false", "output.video=false", "output.rerun=false")
 # What a row keeps of result.json beside the figures of `headway drive --json`.
-KEPT = ("ending", "route_length_m", "intervention_share", "infractions")
+KEPT = ("ending", "route_length_m", "intervention_share", "comfort", "infractions")
 
 
 def drive(town: str, seed: int, overrides: list[str]) -> dict[str, Any]:
@@ -78,8 +78,8 @@ def passed(row: dict[str, Any]) -> bool:
 def summary(rows: list[dict[str, Any]]) -> Table:
     """Return one line a town."""
     columns = ("town", "seeds", "passed", "completion", "collisions", "at fault", "red lights",
-               "stop signs", "speeding s", "agents < 50 m", "safety %", "wall s / sim s",
-               "act ms")  # fmt: skip
+               "stop signs", "speeding s", "agents < 50 m", "safety %", "sim s", "comfort %",
+               "wall s / sim s", "act ms")  # fmt: skip
     table = Table(*columns, title="sums over seeds; completion, agents and times are means")
     for town in dict.fromkeys(row["town"] for row in rows):
         here = [row for row in rows if row["town"] == town]
@@ -99,6 +99,8 @@ def summary(rows: list[dict[str, Any]]) -> Table:
             total("collisions"), total("collisions_at_fault"), total("red_lights"),
             total("stop_signs"), f"{sum(row['speeding_s'] for row in ok):.1f}",
             f"{mean('agents_within_50m'):.1f}", f"{100 * mean('intervention_share'):.2f}",
+            f"{mean('sim_s'):.1f}",
+            f"{100 * statistics.mean(row.get('comfort', float('nan')) for row in ok):.1f}",
             f"{statistics.mean(row['wall_s'] / row['sim_s'] for row in ok):.3f}",
             f"{mean('act_median_ms'):.2f}",
         )  # fmt: skip

@@ -14,6 +14,7 @@ from headway.driver import Driver
 from headway.interfaces import Simulator
 from headway.road.lane_graph import LaneGraph
 from headway.road.random_route import random_route
+from scenarios.comfort import comfort
 from scenarios.config import OutputConfig
 from scenarios.episode import Episode, EpisodeConfig, Progress, run_episode
 
@@ -177,6 +178,7 @@ def _write_records(
         "ending": episode.ending,
         "route_length_m": round(route_length, 1),
         "intervention_share": episode.trace.intervention_share(),
+        "comfort": comfort(episode.trace),
         "infractions": [asdict(i) for i in episode.criteria.infractions],
         "stages": episode.trace.stage_summary(),
     }
