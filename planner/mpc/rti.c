@@ -28,7 +28,7 @@ enum status { OK = 0, QP_FAILED = 1, NOT_FINITE = 2, NO_PROGRESS = 3 };
 
 typedef struct {
   double A[NX * NX], B[NX * NU], f[NX], R[NU * NU], S[NU * NX], Q[NX * NX];
-  double ru[NU], rx[NX], C[NH * NX], h[NH];
+  double ru[NU], rx[NX], C[NH * NX], h[NH], bend[NH]; /* bend: of the rows, in speed */
 } stage;
 
 typedef struct {
@@ -195,13 +195,13 @@ static void linearise(mpc *m, const given *in) {
     arg[0] = m->X + k * NX, arg[1] = m->U + k * NU, arg[2] = in->P + k * NP, arg[3] = in->G,
     arg[4] = in->dt + k, arg[5] = in->q + k;
     res[0] = a->A, res[1] = a->B, res[2] = a->f, res[3] = a->R, res[4] = a->S, res[5] = a->Q,
-    res[6] = a->ru, res[7] = a->rx, res[8] = a->C, res[9] = a->h;
+    res[6] = a->ru, res[7] = a->rx, res[8] = a->C, res[9] = a->h, res[10] = a->bend;
     stage_lin(arg, res, m->iw, m->w, 0);
   }
   stage *a = m->at + m->N;
   const double *x = m->X + m->N * NX;
   arg[0] = x, arg[1] = in->P + m->N * NP, arg[2] = in->G, arg[3] = in->q + m->N;
-  res[0] = a->Q, res[1] = a->rx, res[2] = a->C, res[3] = a->h;
+  res[0] = a->Q, res[1] = a->rx, res[2] = a->C, res[3] = a->h, res[4] = a->bend;
   stage_lin_end(arg, res, m->iw, m->w, 0);
   if (!in->vg) return;
   for (int i = 0; i < NX; i++) {
@@ -243,6 +243,13 @@ static double kkt_residual(const mpc *m, const given *in) {
     for (int i = 0; i < NH; i++) worst = fmax(worst, fabs(y->lg[i] * (a->h[i] + s[m->family[i]])));
   }
   return worst;
+}
+
+/* Add what the rows' curvature in speed counts under the multipliers of the last QP. */
+static void add_bends(mpc *m) {
+  for (int k = 1; k <= m->N; k++)
+    for (int i = 0; i < NH; i++)
+      m->at[k].Q[SPEED_AT + NX * SPEED_AT] += m->mult[k].lg[i] * m->at[k].bend[i];
 }
 
 static void fill_qp(mpc *m, const given *in) {
@@ -347,6 +354,7 @@ int mpc_solve(mpc *m, const given *in, double *X, double *U, double *s, int iter
   for (count = 0; count < iterations && !done; count++) {
     linearise(m, in);
     if (count && (residual = kkt_residual(m, in)) < tolerance) break;
+    if (count) add_bends(m); /* before the first QP there are no multipliers */
     fill_qp(m, in);
     d_ocp_qp_ipm_solve(&m->qp, &m->sol, &m->arg, &m->ws);
     int more, state;
