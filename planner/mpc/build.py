@@ -19,6 +19,7 @@ from tempfile import TemporaryDirectory
 
 import casadi as ca
 
+from headway.bicycle import ModelState
 from headway.cache import cache_folder
 from headway.cost import NUM_COST_PARAMS, NUM_ROWS, NUM_STAGE_PARAMS, CostParam
 from planner.mpc.problem import NS, NU, NX, Problem
@@ -93,7 +94,7 @@ def write_sources(folder: Path) -> list[str]:
     generator.generate(f"{folder}/")
     sizes = {
         "NX": NX, "NU": NU, "NS": NS, "NH": NUM_ROWS, "NP": NUM_STAGE_PARAMS,
-        "NG": NUM_COST_PARAMS, "LINEAR": int(CostParam.LINEAR),
+        "NG": NUM_COST_PARAMS, "SPEED_AT": int(ModelState.SPEED), "LINEAR": int(CostParam.LINEAR),
         "QUADRATIC": int(CostParam.QUADRATIC), "QP_MODE": QP_MODE,
         "MAX_ARGS": max(f.sz_arg() for f in functions),
         "MAX_RES": max(f.sz_res() for f in functions),

@@ -136,10 +136,13 @@ def reference_ms(
     return times, found
 
 
-def as_good(found: Solution, best: Solution) -> bool:
-    """Whether a cost is within 2 % of the best one and no family's worst slack is larger."""
-    cheap = found.cost <= 1.02 * best.cost + COST_FLOOR
-    return cheap and bool(np.all(found.slacks.max(0) <= best.slacks.max(0) + SLACK_ROOM))
+def as_good(found: Solution, best: Solution) -> tuple[bool, bool]:
+    """Whether a cost is within 2 % of the best one, and whether no family's worst slack is larger.
+
+    Slacks are in the families' own scales (`headway.cost.Family`), with `SLACK_ROOM`.
+    """
+    held = np.all(found.slacks.max(0) <= best.slacks.max(0) + SLACK_ROOM)
+    return found.cost <= 1.02 * best.cost + COST_FLOOR, bool(held)
 
 
 def make_reference(config: MpcConfig, method: str, tolerance: float = 1e-8) -> ReferenceSolver:

@@ -99,6 +99,21 @@ class Problem:
         return ca.vertcat(*(h for _, h in found))
 
     @cached_property
+    def row_bends(self) -> ca.SX:
+        """(NUM_ROWS,) how convex in speed the violation of stop rows is; 0 for the other rows.
+
+        Times their multipliers it is the part of the constraints' curvature that counts: without
+        it the last centimetres before a line take twice the iterations.
+        """
+        speed = self.x[int(ModelState.SPEED)]
+        stops = [family == cost.Family.STOP for family in cost.ROW_FAMILY]
+        bends = [
+            -ca.jacobian(ca.jacobian(h, speed), speed) if stop else ca.SX(0)
+            for h, stop in zip(ca.vertsplit(self.rows), stops, strict=True)
+        ]
+        return ca.vertcat(*bends)
+
+    @cached_property
     def slack_of_row(self) -> Array:
         """(NUM_ROWS, NS) 1 where a row has that slack."""
         out = np.zeros((NUM_ROWS, NS))
@@ -127,7 +142,7 @@ class Problem:
         return 0.5 * ca.dot(r, r) + (progress if with_inputs else 0.0)
 
     def linearise(self) -> ca.Function:
-        """`stage_lin(x, u, p, g, dt, q)`: A, B, f, R, S, Q, r_u, r_x, C, h of one stage.
+        """`stage_lin(x, u, p, g, dt, q)`: A, B, f, R, S, Q, r_u, r_x, C, h, bends of a stage.
 
         The Hessian is Gauss-Newton's over (u, x), without slacks; all dense, column-major.
         """
@@ -142,12 +157,12 @@ class Problem:
             [
                 ca.jacobian(self.next_state, self.x), ca.jacobian(self.next_state, self.u),
                 self.next_state, hess[:NU, :NU], hess[:NU, NU:], hess[NU:, NU:],
-                grad[:NU], grad[NU:], ca.jacobian(self.rows, self.x), self.rows,
+                grad[:NU], grad[NU:], ca.jacobian(self.rows, self.x), self.rows, self.row_bends,
             ],
         )  # fmt: skip
 
     def linearise_end(self) -> ca.Function:
-        """`stage_lin_end(x, p, g, q)`: Q, r_x, C, h of the last stage."""
+        """`stage_lin_end(x, p, g, q)`: Q, r_x, C, h, bends of the last stage."""
         r = self.weighted_residuals(with_inputs=False)
         jac = ca.jacobian(r, self.x)
         return _function(
@@ -155,7 +170,7 @@ class Problem:
             [self.x, self.p, self.g, self.q],
             [
                 self.q * (jac.T @ jac + REGULARISATION * ca.SX.eye(NX)), self.q * (jac.T @ r),
-                ca.jacobian(self.rows, self.x), self.rows,
+                ca.jacobian(self.rows, self.x), self.rows, self.row_bends,
             ],
         )  # fmt: skip
 

@@ -15,13 +15,21 @@ from typing import Any
 import casadi as ca
 import numpy as np
 
-from headway.cost import NUM_COST_PARAMS, NUM_STAGE_PARAMS, CostParam, stage_weights
+from headway.bicycle import ModelState
+from headway.cost import (
+    NUM_COST_PARAMS,
+    NUM_ROWS,
+    NUM_STAGE_PARAMS,
+    CostParam,
+    stage_weights,
+)
 from headway.types import Array, check_shape
 from planner.mpc.problem import NS, NU, NX, Limits, Problem, Program
 from planner.mpc.solver import Solution, TerminalExpansion
 from planner.mpc.start import rolled_out
 
 METHODS = ("sqpmethod", "ipopt", "fatrop")
+SPEED = int(ModelState.SPEED)
 HALVINGS = 5  # of a step, as in rti.c
 SLACK_CURVATURE = 1e-6  # as in rti.c
 QUIET: dict[str, Any] = {"print_time": False, "error_on_fail": False}
@@ -214,6 +222,9 @@ def _gauss_newton(problem: Problem, program: Program) -> ca.Function:
     ends = np.concatenate([[0], np.cumsum(sizes)])
     params, shared, dt, q, _, _, bend = (p[int(begin) : int(end)] for begin, end in pairwise(ends))
     stage, last = problem.linearise(), problem.linearise_end()
+    lam_f = ca.SX.sym("lam_f")
+    lam_g = ca.SX.sym("lam_g", program.nlp["g"].numel())  # pyright: ignore[reportArgumentType]
+    rows = np.flatnonzero(np.logical_not(program.equality)).reshape(n, NUM_ROWS).tolist()
     quadratic = shared[int(CostParam.QUADRATIC) : int(CostParam.QUADRATIC) + NS]
     blocks = []
     for k in range(n + 1):
@@ -225,18 +236,18 @@ def _gauss_newton(problem: Problem, program: Program) -> ca.Function:
         if k < n:
             u = w[begin + NX + slack : begin + NX + slack + NU]
             found = stage(x, u, here, shared, dt[k], q[k])
-            state, cross, control = found[5], found[4], found[3]
+            state, cross, control, bends = found[5], found[4], found[3], found[10]
             block[NX + slack :, NX + slack :] = control
             block[NX + slack :, :NX] = cross
             block[:NX, NX + slack :] = cross.T
         else:
-            state = last(x, here, shared, q[k])[0] + ca.reshape(bend, NX, NX)
+            found = last(x, here, shared, q[k])
+            state, bends = found[0] + ca.reshape(bend, NX, NX), found[4]
         block[:NX, :NX] = state
         if k:
+            block[SPEED, SPEED] -= ca.dot(lam_g[rows[k - 1]], bends)  # a lower bound's is negative
             block[NX : NX + NS, NX : NX + NS] = q[k] * ca.diag(quadratic + SLACK_CURVATURE)
         blocks.append(block)
-    lam_f = ca.SX.sym("lam_f")
-    lam_g = ca.SX.sym("lam_g", program.nlp["g"].numel())  # pyright: ignore[reportArgumentType]
     hessian = lam_f * ca.diagcat(*blocks)
     return ca.Function("gauss_newton", [w, p, lam_f, lam_g], [hessian])
 

@@ -138,12 +138,13 @@ void linearise_stage(mpc *m, const given *in, int k) {
   stage *a = m->at + k;
   if (k < m->N) {
     const double *arg[MAX_ARGS] = {x, m->U + k * NU, p, in->G, in->dt + k, in->q + k};
-    double *res[MAX_RES] = {a->A, a->B, a->f, a->R, a->S, a->Q, a->ru, a->rx, a->C, a->h};
+    double *res[MAX_RES] = {a->A, a->B, a->f, a->R, a->S, a->Q, a->ru, a->rx, a->C, a->h,
+                            a->bend};
     stage_lin(arg, res, m->iw, m->w, 0);
     return;
   }
   const double *arg[MAX_ARGS] = {x, p, in->G, in->q + k};
-  double *res[MAX_RES] = {a->Q, a->rx, a->C, a->h};
+  double *res[MAX_RES] = {a->Q, a->rx, a->C, a->h, a->bend};
   stage_lin_end(arg, res, m->iw, m->w, 0);
   if (!in->vg) return;
   for (int i = 0; i < NX; i++) {
@@ -189,6 +190,13 @@ double kkt_residual(const mpc *m, const given *in) {
     for (int i = 0; i < NH; i++) worst = fmax(worst, fabs(y->lg[i] * (a->h[i] + s[m->family[i]])));
   }
   return worst;
+}
+
+/* Add what the rows' curvature in speed counts under the multipliers of the last QP. */
+static void add_bends(mpc *m) {
+  for (int k = 1; k <= m->N; k++)
+    for (int i = 0; i < NH; i++)
+      m->at[k].Q[SPEED_AT + NX * SPEED_AT] += m->mult[k].lg[i] * m->at[k].bend[i];
 }
 
 static void fill_qp(mpc *m, const given *in) {
@@ -305,6 +313,7 @@ int mpc_solve(mpc *m, const given *in, double *X, double *U, double *s, int iter
   for (count = 0; count < iterations && !done; count++) {
     linearise(m, in);
     if (count && (residual = kkt_residual(m, in)) < tolerance) break;
+    if (count) add_bends(m); /* before the first QP there are no multipliers */
     int state = quadratic_step(m, in, &qp_iterations);
     if (state == NOT_FINITE) {
       status = NOT_FINITE;

@@ -31,7 +31,7 @@ enum status { OK = 0, QP_FAILED = 1, NOT_FINITE = 2, NO_PROGRESS = 3 };
 
 typedef struct {
   double A[NX * NX], B[NX * NU], f[NX], R[NU * NU], S[NU * NX], Q[NX * NX];
-  double ru[NU], rx[NX], C[NH * NX], h[NH];
+  double ru[NU], rx[NX], C[NH * NX], h[NH], bend[NH]; /* bend: of the rows, in speed */
 } stage;
 
 typedef struct {
