@@ -15,8 +15,9 @@ from headway.types import NUM_STATES, Plan, SignalState, StateIndex
 from language.route import RouteLanguage
 from perception.privileged import PrivilegedPerception
 from planner.beside import bounds_beside, road_beside
-from planner.contacts import NONE, first_contact
-from planner.frenet.planner import FrenetConfig, FrenetPlanner
+from planner.contacts import NONE, first_contact, stays_safe
+from planner.frenet.config import FrenetConfig
+from planner.frenet.planner import FrenetPlanner
 from planner.frenet.polynomials import quartic, quintic, squared_jerk, value
 from planner.frenet.sampling import Law, Road, Start, across, motion
 from planner.safety import EmergencyBrake
@@ -283,3 +284,23 @@ def test_settings_are_checked():
         FrenetConfig(durations=())
     with pytest.raises(ValueError, match=r"FrenetConfig\.dt"):
         FrenetConfig(dt=math.nan)
+
+
+def test_a_lane_is_left_only_with_room_to_brake_for_its_lead():
+    t = 0.2 * np.arange(11)
+    size, extent = np.array([2.0, 1.0]), np.array([[2.0, 1.0]])
+    ego, speed = np.column_stack([10.0 * t, 0.0 * t, 0.0 * t]), np.full(11, 10.0)
+
+    def safe(gap: float, lead_speed: float, d: float = 0.0) -> bool:
+        lead = np.zeros((1, 11, 3))
+        lead[0, :, 0], lead[0, :, 1] = gap + 4.0 + lead_speed * t, d
+        return stays_safe(
+            ego, speed, t, 0.0, size, lead, extent, np.array([lead_speed]), 0.6, 6.0, 8.0
+        )
+
+    # 0.6 s at 10 m/s are 6 m, 100 / 12 = 8.33 m of ego's braking, 100 / 16 = 6.25 m of the lead's.
+    assert not safe(14.0, 0.0)
+    assert safe(14.5, 0.0)
+    assert not safe(8.0, 10.0)
+    assert safe(8.2, 10.0)
+    assert safe(1.0, 0.0, d=2.1)
