@@ -169,8 +169,8 @@ class FrenetPlanner:
         held = math.isfinite(best.cost)
         return Plan(
             best.states, inputs, np.full(len(inputs), dt),
-            name=best.way.name if held else "brake",
-            cost={"total": best.cost} if held else {},
+            name="stop" if not held else "yield" if rules.memory.giving_way else "keep",
+            cost={"total": best.cost, "offset": best.way.target} if held else {},
             active=active,
             status="ok" if held else "nothing_holds",
             iterations=best.num,
