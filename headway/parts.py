@@ -65,7 +65,7 @@ PARTS = (
          "world_model.constant_turn_rate:ConstantTurnRate"),
     Part("world_model", "idm", "world_model.idm:IdmWorldConfig", "world_model.idm:IdmWorld"),
     Part("planner", "idm", "planner.idm:IdmConfig", "planner.idm:IdmPlanner"),
-    Part("planner", "frenet", "planner.frenet.planner:FrenetConfig",
+    Part("planner", "frenet", "planner.frenet.config:FrenetConfig",
          "planner.frenet.planner:FrenetPlanner"),
     Part("planner", "pdm_closed", "planner.pdm_closed.planner:PdmClosedConfig",
          "planner.pdm_closed.planner:PdmClosedPlanner"),

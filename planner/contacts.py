@@ -80,6 +80,46 @@ def first_contact(
     return best, who
 
 
+@njit(cache=True)
+def stays_safe(
+    states: Array, speed: Array, t: Array, until: float, half_size: Array, poses: Array,
+    extent: Array, other_speed: Array, reaction: float, brake: float, lead_brake: float,
+) -> bool:  # fmt: skip
+    """Whether ego could still stop behind everybody whom it drives up to, were they to brake hard.
+
+    d >= v rho + v^2 / 2b - v_lead^2 / 2b_lead (Shalev-Shwartz, Shammah, Shashua 2017, definition
+    1, without the acceleration during the reaction), as long as ego is not clear of them sideways.
+
+    Args:
+        states: (N, >= 3) x, y [m], yaw [rad] of ego's box; speed (N,) [m/s].
+        speed: see `states`.
+        t: (N,) [s].
+        until: [s] up to which it is asked.
+        half_size: (2,) [m] of ego.
+        poses: (A, N, 3) of the others.
+        extent: (A, 2) [m].
+        other_speed: (A,) [m/s].
+        reaction: [s] rho.
+        brake: [m/s^2] b.
+        lead_brake: [m/s^2] b_lead.
+    """
+    for a in range(len(extent)):
+        for k in range(len(t)):
+            if t[k] > until:
+                break
+            dx, dy = poses[a, k, 0] - states[k, 0], poses[a, k, 1] - states[k, 1]
+            c, n = math.cos(states[k, 2]), math.sin(states[k, 2])
+            if abs(wrap_angle(poses[a, k, 2] - states[k, 2])) > 0.8:
+                continue
+            gap = dx * c + dy * n - half_size[0] - extent[a, 0]
+            if gap < -2.0 * half_size[0] or abs(dy * c - dx * n) > half_size[1] + extent[a, 1]:
+                continue
+            way = speed[k] ** 2 / (2.0 * brake) - other_speed[a] ** 2 / (2.0 * lead_brake)
+            if gap > -half_size[0] and gap < reaction * speed[k] + max(way, 0.0):
+                return False
+    return True
+
+
 def others_until(
     scene: Scene, behind: Array, ego_yaw: float, horizon: float, rules: Rules
 ) -> Array:

@@ -9,14 +9,15 @@ lateral ones to offsets from the route, every pair of both costed by
 and, from the cheapest on, checked: speed, accelerations, curvature, road, bounds, contacts. The
 paper leaves to a behaviour layer which mode is meant; here the rule layer of `planner.idm` says
 where to stop and whom to follow, and all modes compete. What is ours beside the paper: a lane (or
-a gap beside who stands) costs the speed that its lead lacks, so that it pays to go round; and the
-moving point is the middle of the rear axle, which the paper leaves open.
+a gap beside who stands) costs the speed that its lead lacks, so that it pays to go round; a lane is
+left only with room to brake for its lead; and the moving point is the middle of the rear axle,
+which the paper leaves open.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from numba import njit
@@ -26,8 +27,15 @@ from headway.road.route import Route
 from headway.types import NUM_STATES, Array, Forecast, Goal, Plan, Proposals, Scene, StateIndex
 from planner.beside import RoadBeside, bounds_beside, goes_behind, road_beside
 from planner.bounds import BoundList
-from planner.contacts import NONE, first_contact, forecast_poses, others_until
+from planner.contacts import (
+    NONE,
+    first_contact,
+    forecast_poses,
+    others_until,
+    stays_safe,
+)
 from planner.corridor import nearest_on
+from planner.frenet.config import FrenetConfig
 from planner.frenet.sampling import (
     MOST,
     Law,
@@ -39,89 +47,11 @@ from planner.frenet.sampling import (
     profiles,
     segment,
 )
-from planner.idm import IdmConfig, IdmPlanner
+from planner.idm import IdmPlanner
 from planner.rollout import AT, BOUND_SPEED, STANDS, new_states
 
-
-@dataclass
-class FrenetConfig:
-    """What is sampled, what is allowed, and what it costs.
-
-    Attributes:
-        nudges: [m] offsets within the lane, beside 0.
-        durations: [s] T of the longitudinal polynomials.
-        lateral_durations: [s] T of the lateral ones.
-        shares: of the speed allowed, that are aimed at.
-        horizon: [s] of the plan and of all checks.
-        dt: [s].
-        jerk: [s^5/m^2] k_j of the longitudinal cost.
-        duration: [1/s] k_t of it.
-        deviation: [s^2/m^2] k_v of it.
-        lateral_jerk: [s^5/m^2] k_lat k_j.
-        lateral_duration: [1/s] k_lat k_t.
-        offset: [1/m^2] k_lat k_d.
-        lead_deficit: [s^2/m^2] on the square of the speed that a way's lead lacks.
-        lead_look: [s] within which a lead counts for that, beside `lead_room`.
-        lead_room: [m] see `lead_look`.
-        change_room: [m] that a neighbour lane has to go on beyond the horizon.
-        max_accel: [m/s^2].
-        max_brake: [m/s^2].
-        brake: [m/s^2] with which who keeps a speed could stop still.
-        firm_brake: [m/s^2] the same for who ends at the place, unless it takes more already.
-        speed_slack: [m/s] above what limits and curves allow.
-        lateral_accel: [m/s^2] at most.
-        low_speed: [m/s] below which ways across are functions of the arc length.
-        least_arc: [m] of such a way.
-        edge: [m] between ego's side and the lane's edge.
-        margin_along: [m] kept free before and behind ego against contacts.
-        margin_across: [m] the same to its sides.
-        fallback_brake: [m/s^2] without anything that holds.
-        near: [s] within which a contact makes that `max_brake`.
-        rules: of the rule layer.
-    """
-
-    nudges: tuple[float, ...] = (-0.7, -0.35, 0.35, 0.7)
-    durations: tuple[float, ...] = (2.0, 3.0, 4.5, 6.0, 8.0)
-    lateral_durations: tuple[float, ...] = (1.5, 2.5, 4.0)
-    shares: tuple[float, ...] = (1.0, 0.85, 0.65, 0.45, 0.25, 0.0)
-    horizon: float = 5.0
-    dt: float = 0.2
-    jerk: float = 0.1
-    duration: float = 0.4
-    deviation: float = 0.3
-    lateral_jerk: float = 0.05
-    lateral_duration: float = 0.1
-    offset: float = 2.0
-    lead_deficit: float = 0.35
-    lead_look: float = 4.0
-    lead_room: float = 10.0
-    change_room: float = 50.0
-    max_accel: float = 2.8
-    max_brake: float = 6.0
-    brake: float = 1.8
-    firm_brake: float = 2.4
-    speed_slack: float = 0.3
-    lateral_accel: float = 4.0
-    low_speed: float = 4.0
-    least_arc: float = 6.0
-    edge: float = 0.1
-    margin_along: float = 0.3
-    margin_across: float = 0.2
-    fallback_brake: float = 4.0
-    near: float = 1.5
-    rules: IdmConfig = field(default_factory=IdmConfig)
-
-    def __post_init__(self) -> None:
-        for name in ("durations", "lateral_durations"):
-            if not getattr(self, name) or not all(value > 0.0 for value in getattr(self, name)):
-                raise ValueError(f"FrenetConfig.{name}: expected times > 0 s")
-        for name in ("horizon", "dt", "max_accel", "max_brake", "brake", "firm_brake",
-                     "lateral_accel", "least_arc", "low_speed", "fallback_brake"):  # fmt: skip
-            if not getattr(self, name) > 0.0:
-                raise ValueError(f"FrenetConfig.{name}: expected > 0, got {getattr(self, name)!r}")
-        # `profiles` has room for so many beside those that end at a bound.
-        if len(self.durations) * (len(self.shares) + 1) > MOST // 2:
-            raise ValueError(f"FrenetConfig.shares: expected fewer, got {len(self.shares)}")
+CHANGES = ("change_right", "change_left")
+BEGUN = 0.4  # [m] beside the route from which on a change is not given up for the lead's sake
 
 
 @dataclass(frozen=True)
@@ -236,8 +166,8 @@ class FrenetPlanner:
         held = math.isfinite(best.cost)
         return Plan(
             best.states, inputs, np.full(len(inputs), dt),
-            name=best.way.name if held else "brake",
-            cost={"total": best.cost} if held else {},
+            name="stop" if not held else "yield" if rules.memory.giving_way else "keep",
+            cost={"total": best.cost, "offset": best.way.target} if held else {},
             active=active,
             status="ok" if held else "nothing_holds",
             iterations=best.num,
@@ -258,7 +188,7 @@ class FrenetPlanner:
         for nudge in config.nudges:
             if own[i, 0] <= nudge <= own[i, 1]:
                 targets.append(("nudge_left" if nudge > 0.0 else "nudge_right", nudge, own))
-        for side, name in enumerate(("change_right", "change_left")):
+        for side, name in enumerate(CHANGES):
             offset = float(beside.lanes[i, side])
             if math.isnan(offset):
                 continue
@@ -316,7 +246,15 @@ class FrenetPlanner:
         rules = self.rules.config.rules
         until = others_until(scene, behind, float(ego.pose[2]), config.horizon, rules)
         margin = np.array([config.margin_along, config.margin_across])
+        speed = scene.agents.speed
         for c in np.argsort(self._cost[:n], kind="stable"):
+            begins = abs(self.rules.ego.d) < BEGUN and ways[int(belongs[c])].name in CHANGES
+            if begins and not stays_safe(
+                self._states[c], self._states[c, :, StateIndex.SPEED], self._t, config.clear_within,
+                ego.extent, poses, scene.agents.extent, speed, config.reaction, config.max_brake,
+                config.lead_brake,
+            ):  # fmt: skip
+                continue
             contact, _ = first_contact(
                 self._states[c], self._t, ego.extent, margin, poses, scene.agents.extent, until
             )

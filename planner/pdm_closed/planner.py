@@ -176,12 +176,13 @@ class PdmClosedPlanner:
         share = config.tick / config.dt
         self._command = commands[0] + share * (commands[1] - commands[0])
         self._t_last = scene.t
-        line = {-1.0: "_right", 0.0: "", 1.0: "_left"}[float(np.sign(policies.offset[best]))]
         return Plan(
             states, inputs, np.full(self._steps, config.dt),
-            name="emergency" if emergency else f"keep_{100.0 * policies.pace[best]:.0f}{line}",
+            name="stop" if emergency else "yield" if rules.memory.giving_way else "keep",
             cost={
                 "score": float(total[best]),
+                "pace": float(policies.pace[best]),
+                "offset": float(policies.offset[best]),
                 **{c.name.lower(): float(scores[best, c]) for c in Score if c != Score.HIT_AT},
             },
             active=active,

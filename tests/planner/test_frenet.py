@@ -15,8 +15,9 @@ from headway.types import NUM_STATES, Plan, SignalState, StateIndex
 from language.route import RouteLanguage
 from perception.privileged import PrivilegedPerception
 from planner.beside import bounds_beside, road_beside
-from planner.contacts import NONE, first_contact
-from planner.frenet.planner import FrenetConfig, FrenetPlanner
+from planner.contacts import NONE, first_contact, stays_safe
+from planner.frenet.config import FrenetConfig
+from planner.frenet.planner import FrenetPlanner
 from planner.frenet.polynomials import quartic, quintic, squared_jerk, value
 from planner.frenet.sampling import Law, Road, Start, across, motion
 from planner.safety import EmergencyBrake
@@ -226,7 +227,7 @@ def test_who_parks_into_the_lane_is_nudged_around(grid):
     # Its side is 1.25 m right of the centre, ego's 1.08 m: margins of 0.2 m want a little more.
     assert d[beside].min() > 0.1
     assert d.max() < 0.8
-    assert any(r.plan_name == "nudge_left" for r in world.driver.trace.records)
+    assert any(r.cost.get("offset", 0.0) > 0.0 for r in world.driver.trace.records)
 
 
 def test_a_blocked_lane_is_stopped_for_where_there_is_no_other(grid):
@@ -260,7 +261,7 @@ def test_without_anything_that_holds_ego_brakes(grid):
     proposals = driver.planner.propose(scene, goal)
     forecast = driver.world_model.imagine(scene, goal, proposals)
     plan: Plan = driver.planner.refine(scene, goal, proposals, forecast)
-    assert (plan.name, plan.status) == ("brake", "nothing_holds")
+    assert (plan.name, plan.status) == ("stop", "nothing_holds")
     speed = plan.states[:, StateIndex.SPEED]
     assert (np.diff(speed) <= 1e-9).all()
     # As hard as it may: 10 m/s by 6 m/s^2, built up within half a second.
@@ -283,3 +284,23 @@ def test_settings_are_checked():
         FrenetConfig(durations=())
     with pytest.raises(ValueError, match=r"FrenetConfig\.dt"):
         FrenetConfig(dt=math.nan)
+
+
+def test_a_lane_is_left_only_with_room_to_brake_for_its_lead():
+    t = 0.2 * np.arange(11)
+    size, extent = np.array([2.0, 1.0]), np.array([[2.0, 1.0]])
+    ego, speed = np.column_stack([10.0 * t, 0.0 * t, 0.0 * t]), np.full(11, 10.0)
+
+    def safe(gap: float, lead_speed: float, d: float = 0.0) -> bool:
+        lead = np.zeros((1, 11, 3))
+        lead[0, :, 0], lead[0, :, 1] = gap + 4.0 + lead_speed * t, d
+        return stays_safe(
+            ego, speed, t, 0.0, size, lead, extent, np.array([lead_speed]), 0.6, 6.0, 8.0
+        )
+
+    # 0.6 s at 10 m/s are 6 m, 100 / 12 = 8.33 m of ego's braking, 100 / 16 = 6.25 m of the lead's.
+    assert not safe(14.0, 0.0)
+    assert safe(14.5, 0.0)
+    assert not safe(8.0, 10.0)
+    assert safe(8.2, 10.0)
+    assert safe(1.0, 0.0, d=2.1)

@@ -223,7 +223,7 @@ def test_a_collision_that_no_policy_misses_is_an_emergency(grid):
     proposals = driver.planner.propose(scene, goal)
     forecast = driver.world_model.imagine(scene, goal, proposals)
     plan = driver.planner.refine(scene, goal, proposals, forecast)
-    assert plan.status == plan.name == "emergency"
+    assert (plan.name, plan.status) == ("stop", "emergency")
     assert plan.states[:, StateIndex.ACCEL].min() < -6.5
     assert plan.states[20, StateIndex.SPEED] < 0.1
     assert plan.active[0] == "lead:2"
