@@ -180,7 +180,7 @@ def test_who_parks_beside_bounds_only_the_ways_that_it_blocks(grid):
     proposals = planner.propose(scene, goal)
     forecast = driver.world_model.imagine(scene, goal, proposals)
     rules = planner.rules
-    bounds = rules.bound(scene, goal, proposals, forecast)
+    bounds = rules.bound(scene, goal, forecast, 0)
     assert "lead:2" in bounds.reasons
     for offset, blocked in ((0.6, False), (-0.6, True)):
         here = bounds_beside(
