@@ -207,8 +207,13 @@ class EmergencyBrake:
         if steers := over < -STRAIGHT:
             straight = model.backup(kept, road)
             kept_hits = self._hits(straight, scene, road)
-            for row, other in ((hits.ahead, kept_hits.ahead), (hits.behind, kept_hits.behind)):
-                if row >= 0 and other < 0:
+            # Before who comes from behind ego does not move in, not even when it is late already.
+            later = hits.behind_beside and kept_hits.behind_tick >= hits.behind_tick
+            for row, helps in (
+                (hits.ahead, kept_hits.ahead < 0),
+                (hits.behind, kept_hits.behind < 0 or later),
+            ):
+                if row >= 0 and helps:
                     changed.append(Intervention(f"lateral:{ids[row]}", over))
                     command, backup, hits, steers = kept, straight, kept_hits, False
                     break

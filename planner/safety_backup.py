@@ -48,9 +48,9 @@ X, Y, YAW, VX, VY = (
 YAW_RATE, STEER, GEAR = (
     int(VehicleState.YAW_RATE), int(VehicleState.STEER), int(VehicleState.GEAR),
 )  # fmt: skip
-TARGET, ENGINE, TIMER, BRAKE = (
+TARGET, ENGINE, TIMER, AGE, BRAKE = (
     int(VehicleState.TARGET_GEAR), int(VehicleState.ENGINE_SPEED), int(VehicleState.SHIFT_TIMER),
-    int(VehicleState.BRAKE),
+    int(VehicleState.SHIFT_AGE), int(VehicleState.BRAKE),
 )  # fmt: skip
 C_THROTTLE, C_STEER, C_BRAKE = (
     int(VehicleControlIndex.THROTTLE), int(VehicleControlIndex.STEER),
@@ -186,12 +186,12 @@ class EgoModel:
         if sent.throttle > 0.0 and row[GEAR] > 0.0 and row[VX] > speed + JERK:
             # It is not in gear, or not yet: the engine goes on free.
             before[0, TARGET] = max(before[0, GEAR], before[0, TARGET], 1.0)
-            before[0, GEAR], before[0, TIMER] = 0.0, dt + SOON
+            before[0, GEAR], before[0, TIMER], before[0, AGE] = 0.0, dt + SOON, -dt - SOON
             self._state[:] = before
             step_vehicles(self._state, self._control, params, slope, active, dt)
         elif row[GEAR] == 0.0 and speed > row[VX] + JERK:
             row[GEAR] = row[TARGET] = 1.0
-            row[TIMER] = 0.0
+            row[TIMER], row[AGE] = 0.0, max(row[AGE], dt)
 
     def keep_steer(self, road: Road) -> float:
         """Steer in [-1, 1] that makes ego run as the road does, where it is."""
@@ -207,6 +207,7 @@ class EgoModel:
         if state[0, VX] < LAUNCHED and state[0, GEAR] == 0.0 and state[0, TARGET] > 0.0:
             late = math.ceil(state[0, TIMER] / TICK)
             state[0, TIMER] = min(state[0, TIMER], SOON)  # the worst: the clutch grabs now
+            state[0, AGE] = -state[0, TIMER]
         num = roll_out(
             state, self._control, self._weak, road.xyz, road.yaw, road.s, road.at,
             np.array([[road.grade, 0.0]]), self._lateral_accel, self._path,

@@ -37,6 +37,7 @@ ALONGSIDE = 5.0  # [m] ahead of ego, up to which one is taken to be beside it
 TURNS = 0.05  # [rad/s] above it one turns
 CLOSER = 0.01  # [m] in a tick that the model may be wrong
 HARDEST = 12.0  # [m/s^2] with which ego may brake, engine and all
+STRETCH = 3.0  # [m] by which a box may be longer than ego to stand for a piece of its path
 NEVER = 1 << 30
 
 
@@ -66,12 +67,14 @@ class Hits(NamedTuple):
         ahead_tick: of the hit.
         behind: row of an agent that is not: ego answers for it only if it moves into its way.
         behind_tick: of the hit.
+        behind_beside: whether ego is not yet in that agent's way.
     """
 
     ahead: int
     ahead_tick: int
     behind: int
     behind_tick: int
+    behind_beside: bool
 
 
 def find_hits(backup: Backup, extent: Array, road: Road, agents: Agents, limits: Limits) -> Hits:
@@ -85,7 +88,7 @@ def find_hits(backup: Backup, extent: Array, road: Road, agents: Agents, limits:
         limits: what they keep to.
     """
     if backup.way < 1e-3 or len(agents) == 0:  # who stands hits nobody
-        return Hits(-1, NEVER, -1, NEVER)
+        return Hits(-1, NEVER, -1, NEVER, False)
     return Hits(
         *first_hits(
             backup.path, extent, road.xyz, road.yaw, road.s, road.d, agents.pose,
@@ -180,7 +183,7 @@ def first_hits(
     kind: Array,
     late: int,
     limits: Limits,
-) -> tuple[int, int, int, int]:
+) -> tuple[int, int, int, int, bool]:
     """Find whom a backup manoeuvre hits first, ahead and behind.
 
     Args:
@@ -202,7 +205,7 @@ def first_hits(
         The fields of `Hits`.
     """
     last = len(s) - 1
-    best, best_k, side, side_k = -1, NEVER, -1, NEVER
+    best, best_k, side, side_k, side_free = -1, NEVER, -1, NEVER, False
     cos, sin = math.cos(path[0, 2]), math.sin(path[0, 2])
     road_yaw = project_line(xyz, yaw, s, 0, last, 0, last, path[0, 0], path[0, 1])[2]
     duration = TICK * (len(path) - 1)
@@ -238,7 +241,8 @@ def first_hits(
             best, best_k = a, found
         elif not ahead and found < side_k:
             side, side_k = a, found
-    return best, best_k, side, side_k
+            side_free = abs(beside - d) > extent[1] + other_extent[a, 1]
+    return best, best_k, side, side_k, side_free
 
 
 @njit(cache=True)
@@ -284,6 +288,34 @@ def span_at(
         return near, travelled(t, forward, limits.rear_response, limits.rear_brake)
     # One beside ego may stay there or fall back; of one farther ahead only the rear counts.
     return near, (forward * t if alongside else near)
+
+
+@njit(cache=True)
+def ego_touches(
+    path: Array, row: int, tail: float, extent: Array, nose: float, margin: float,
+    x1: float, y1: float, yaw1: float, l1: float, w1: float,
+) -> bool:  # fmt: skip
+    """Whether ego, at `row` of its path or up to `tail` [m] behind on it, touches a box.
+
+    What lies behind is taken in boxes no longer than `STRETCH` more than ego: one long box would
+    stand out of a bend.
+    """
+    least, ahead = path[row, 3] - tail, nose
+    while True:
+        low = max(path[row, 3] - STRETCH, least)
+        stretch = path[row, 3] - low
+        c, n = math.cos(path[row, 2]), math.sin(path[row, 2])
+        shift = 0.5 * (ahead - stretch)
+        if boxes_touch(
+            path[row, 0] + shift * c, path[row, 1] + shift * n, path[row, 2],
+            extent[0] + 0.5 * (ahead + stretch), extent[1] + margin, x1, y1, yaw1, l1, w1,
+        ):  # fmt: skip
+            return True
+        if low <= least or row == 0:
+            return False
+        row, ahead = row - 1, 0.0
+        while row > 0 and path[row - 1, 3] >= low:
+            row -= 1
 
 
 @njit(cache=True)
@@ -340,12 +372,8 @@ def hit_tick(
                 x1 += way * math.cos(course + 0.5 * turn)
                 y1 += way * math.sin(course + 0.5 * turn)
                 yaw1 += turn
-            c, n = math.cos(path[p, 2]), math.sin(path[p, 2])
-            shift = 0.5 * (nose - tail)
-            if boxes_touch(
-                path[p, 0] + shift * c, path[p, 1] + shift * n, path[p, 2],
-                extent[0] + 0.5 * (nose + tail), extent[1] + margin,
-                x1, y1, yaw1, other_extent[0], width,
-            ):  # fmt: skip
+            if ego_touches(
+                path, p, tail, extent, nose, margin, x1, y1, yaw1, other_extent[0], width
+            ):
                 return k
     return NEVER

@@ -80,13 +80,15 @@ class PlanTracker:
         self._accel_bias = self._steer_bias = 0.0
         self._wanted_accel: list[float] = []
         self._wanted_curvature: list[float] = []
-        self._throttle = 0.0
+        self._throttle = self._steer_norm = 0.0
         self._shift_began = float("nan")
         self._t = float("nan")
 
     def track(self, plan: Plan, scene: Scene) -> Command:
-        """Return the command that follows `plan`."""
+        """Return the command that follows `plan`; the full brake for one that is no number."""
         config, ego = self.config, scene.ego
+        if not (np.isfinite(plan.states).all() and np.isfinite(plan.dt).all()):
+            return Command(brake=1.0, steer_norm=self._steer_norm)
         if ego.type_id != self._type:
             self._type = ego.type_id
             self._params = vehicle_params(ego.type_id)[None, :]
@@ -95,7 +97,7 @@ class PlanTracker:
             self._launch = float(launch_delay(self._params, self.config.launch_throttle)[0])
         t = np.concatenate([[0.0], np.cumsum(plan.dt)])
         self._learn(scene)
-        steer_norm = self._steer(plan, scene, t)
+        self._steer_norm = steer_norm = self._steer(plan, scene, t)
         if _stands(plan, t, ego.speed, config):
             self._accel_bias *= 0.9
             self._wanted_accel.clear()

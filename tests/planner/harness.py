@@ -29,11 +29,13 @@ from headway.vehicle import (
     NUM_VEHICLE_CONTROLS,
     NUM_VEHICLE_STATES,
     VehicleControlIndex,
+    VehicleParam,
     VehicleState,
     step_vehicles,
     vehicle_info,
     vehicle_params,
 )
+from headway.vehicle.kernel import cruise_gear, gear_ratio
 from language.route import RouteLanguage
 from perception.privileged import PrivilegedPerception
 from planner.idm import IdmPlanner
@@ -99,11 +101,15 @@ class World:
         self.state = np.zeros((1, NUM_VEHICLE_STATES))
         x, y, _, yaw = route_poses(self.route, np.array([self.start_s]), self.start_d)[0]
         self.state[0, [VehicleState.X, VehicleState.Y, VehicleState.YAW]] = x, y, yaw
-        self.state[0, VehicleState.VX] = self.start_speed
-        if self.start_speed > 0.0:
-            self.state[0, VehicleState.GEAR] = 1
         self.control = np.zeros((1, NUM_VEHICLE_CONTROLS))
         self.params = vehicle_params(self.type_id)[None, :]
+        if self.start_speed > 0.0:  # in gear, the clutch closed
+            row, param, speed = self.state[0], self.params[0], self.start_speed
+            gear = cruise_gear(param, speed)
+            row[[VehicleState.VX, VehicleState.GEAR]] = speed, gear
+            wheel = speed / param[VehicleParam.WHEEL_RADIUS]
+            row[VehicleState.ENGINE_SPEED] = wheel * gear_ratio(param, gear)
+            row[VehicleState.SHIFT_AGE] = 1.0
         self.info = vehicle_info(self.type_id)
         self.t, self.frame, self.min_gap = 0.0, 0, math.inf
         self.overlaps: list[tuple[float, int]] = []

@@ -155,18 +155,23 @@ def test_ego_does_not_steer_into_who_drives_beside_it(grid, side, ahead):
     assert "lateral:2" in reasons
 
 
+@pytest.mark.parametrize("throttle", [0.0, 0.2])
 @pytest.mark.parametrize(("gap", "refused"), [(2.0, True), (60.0, False)])
-def test_ego_does_not_pull_out_before_who_comes_from_behind(grid, gap, refused):
+def test_ego_does_not_pull_out_before_who_comes_from_behind(grid, gap, refused, throttle):
+    """Neither fast nor while it slows down, so that the other comes up beside it."""
     route = long_straight(grid)
     other = beside(route, 70.0 - gap - 4.8, 3.5, 11.0)
     world = World(grid, route, [other], start_s=70.0, start_speed=12.0)
     safety = EmergencyBrake()
     reasons = set()
-    for _ in range(30):
+    for _ in range(60 if refused else 30):
         scene = world.driver.perception.perceive(world.observe())
-        command = safety.filter(Command(throttle=0.2, steer_norm=0.06), PLAN, scene)
+        command = safety.filter(Command(throttle=throttle, steer_norm=0.06), PLAN, scene)
         reasons |= {i.reason for i in safety.interventions}
         world.step(command)
+        after = world.observe()
+        ego, actors = after.ego, after.actors
+        assert not boxes_touch(*ego.pose, *ego.extent, *actors.pose[0], *actors.extent[0])
     assert ("lateral:2" in reasons) == refused
 
 

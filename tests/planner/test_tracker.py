@@ -11,7 +11,6 @@ import pytest
 from headway.road.routing import random_route
 from headway.types import NUM_INPUTS, NUM_STATES, EgoState, Plan, StateIndex
 from headway.vehicle import VehicleParam, VehicleState, launch_delay
-from headway.vehicle import kernel as vehicle_kernel
 from perception.privileged import PrivilegedPerception
 from planner.tracker import PlanTracker
 
@@ -42,13 +41,6 @@ class Bench:
         self.world = World(graph, route, type_id=type_id, start_speed=speed)
         self.tracker, self.perception = PlanTracker(), PrivilegedPerception()
         self.commands: list[tuple[float, float, float]] = []
-        if speed > 0.0:  # in gear, the clutch closed
-            row, param = self.world.state[0], self.world.params[0]
-            gear = vehicle_kernel.cruise_gear(param, speed)
-            ratio = vehicle_kernel.gear_ratio(param, gear)
-            row[VehicleState.GEAR] = gear
-            row[VehicleState.ENGINE_SPEED] = speed / param[VehicleParam.WHEEL_RADIUS] * ratio
-            row[VehicleState.SHIFT_AGE] = 1.0
 
     def drive(self, seconds: float, wanted: Callable[[EgoState], Plan]) -> np.ndarray:
         """Vehicle states after each tick, (T, NUM_VEHICLE_STATES)."""
@@ -93,6 +85,21 @@ def test_an_acceleration_step_is_followed(grid, type_id, speed, accel):
     assert settling(response, accel, 0.15) <= 0.35
     assert (response / accel).max() < 1.3  # overshoot: the inverse map is off by a gear at most
     assert response[10:20].mean() == pytest.approx(accel, rel=0.08)
+
+
+@pytest.mark.parametrize("broken", [math.nan, math.inf])
+@pytest.mark.parametrize("column", [SPEED, ACCEL, STEER])
+def test_a_plan_that_is_no_number_is_the_full_brake_and_is_forgotten(grid, broken, column):
+    bench = Bench(grid, MODEL3, 8.0)
+    bench.drive(1.0, lambda ego: plan(ego.speed, 0.0, 0.02))
+    before = bench.commands[-1]
+    lost = plan(8.0, 0.0, 0.02)
+    lost.states[3, column] = broken
+    bench.drive(DT, lambda ego: lost)
+    assert bench.commands[-1] == (0.0, 1.0, before[2]), "the wheel stays as it was"
+    assert before[2] > 0.0
+    bench.drive(0.5, lambda ego: plan(ego.speed, 0.0, 0.02))
+    assert bench.commands[-1] == pytest.approx(before, abs=0.05)
 
 
 @pytest.mark.parametrize("mass", [0.8, 1.3])
