@@ -14,7 +14,7 @@ from headway.bicycle import (
     ModelState,
     step,
 )
-from headway.cost import CostConfig
+from headway.cost import FAR, CostConfig, StageParam
 from headway.types import (
     NUM_STATES,
     AgentKind,
@@ -291,6 +291,9 @@ class MpcPlanner:
                 for c, way in zip(candidates, states, strict=True)
             ]
         )
+        # The rollouts keep their bounds by the rules' own law; the MPC's rows for them are stricter
+        # on the way there, and would make standing still look cheaper than coming up to a queue.
+        stages[..., [StageParam.STOP_AHEAD, StageParam.LEAD_AHEAD]] = FAR
         rate = rates(states, inputs, stages, shared)
         off = [config.off_lane * (c.option.target != 0.0) for c in candidates]
         rate += np.array(off)[:, None]
@@ -409,9 +412,20 @@ class MpcPlanner:
             states, t, half, self._behind(), agents.kind, agents.pose, agents.extent,
             forecast.mean[candidate.forecast, mode], forecast.covariance[candidate.forecast, mode],
             forecast.dt, self._margins, config.quantile,
-            np.array([config.cap_along, config.cap_across]), out,
+            self._caps(candidate.bounds, agents.id), out,
         )  # fmt: skip
         return out, others
+
+    def _caps(self, bounds: BoundList, agent_id: Array) -> Array:
+        """(A, 2) [m] by which the forecast's spread widens each at most, along and across.
+
+        Whom ego follows is not widened along its way: the time gap is for what it may do, and who
+        stands a metre behind it in a queue is in nobody's way.
+        """
+        caps = np.tile([self.config.cap_along, self.config.cap_across], (len(agent_id), 1))
+        leads = [int(r[5:]) for r in bounds.reasons if r.startswith("lead:")]
+        caps[np.isin(agent_id, leads), 0] = 0.0
+        return caps
 
     def _behind(self) -> Array:
         """(A,) bool, who is behind ego in its lane and goes its way: they keep their distance."""

@@ -187,7 +187,7 @@ def fill_obstacles(
         dt: [s] of the forecast.
         margins: (4, 2) [m] along and across, by `AgentKind`.
         quantile: of the normal distribution at the chance level.
-        caps: (2,) [m] by which the forecast's spread widens at most, along and across.
+        caps: (A, 2) [m] by which the forecast's spread widens each at most, along and across.
         out: (N+1, NUM_STAGE_PARAMS), written.
 
     Returns:
@@ -219,8 +219,8 @@ def fill_obstacles(
             m = margins[kind[a]]
             o[3] = extent[a, 0] + half_size[0] * cos + half_size[1] * sin + m[0]
             o[4] = extent[a, 1] + half_size[0] * sin + half_size[1] * cos + m[1]
-            o[3] += min(quantile * along, caps[0])
-            o[4] += min(quantile * across, caps[1])
+            o[3] += min(quantile * along, caps[a, 0])
+            o[4] += min(quantile * across, caps[a, 1])
             dx, dy = states[k, 0] - o[0], states[k, 1] - o[1]
             gap = max(abs(c * dx + s * dy) / o[3], abs(c * dy - s * dx) / o[4])
             near[a] = min(near[a], gap)

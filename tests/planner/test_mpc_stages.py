@@ -21,7 +21,7 @@ T = 0.2 * np.arange(21)
 OWN_LANE = Lateral(0.0, 0.0, 0.0, 1.0)
 EGO = np.array([2.4, 1.0])  # half sizes
 MARGINS = np.tile([0.8, 0.3], (len(AgentKind), 1))
-CAPS = np.array([2.0, 0.4])
+CAPS = np.array([[2.0, 0.4]])
 
 
 def road(curvature: float = 0.0) -> RoadAhead:
