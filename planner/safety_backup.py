@@ -32,6 +32,7 @@ from headway.vehicle.kernel import GRAVITY, cruise_gear, gear_ratio, wheel_angle
 
 TICK = 0.05  # [s] that a command acts before the next one can
 SUBSTEP = 0.025  # [s] of the simulated backup
+FINE_SUBSTEP = 0.01  # [s] below `LAUNCHED`: a gear that goes in a little later falls out again
 MAX_STEPS = 260  # of a backup: the weakest brakes take 11 s from 33 m/s
 BEHIND = 40.0  # [m] of road kept behind ego
 LOOK_TIME, LOOK_LEAST = 0.3, 2.0  # [s], [m] ahead at which ego means to run as the road does
@@ -278,7 +279,10 @@ def roll_out(
             control[0, C_THROTTLE], control[0, C_BRAKE] = 0.0, 1.0
             control[0, C_STEER] = keep_steer(row, params[0], xyz, yaw, s, at, lateral_accel)
         speed, brake = row[VX], row[BRAKE]
-        step_vehicles(state, control, params, grade, active, TICK, SUBSTEP)
+        fine = speed < LAUNCHED
+        step_vehicles(
+            state, control, params, grade, active, TICK, FINE_SUBSTEP if fine else SUBSTEP
+        )
         if params[0, NUM_GEARS] > 1.0:
             # The engine helps to brake, but not while a gearbox shifts: it is not relied upon.
             sure = 0.5 * (brake + row[BRAKE]) * params[0, BRAKE_FORCE] / params[0, MASS]

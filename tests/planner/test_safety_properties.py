@@ -94,6 +94,12 @@ def test_a_lead_that_brakes_within_its_limits_is_not_hit(grid, number):
     holds()
 
 
+@pytest.mark.parametrize("type_id", vehicle_types())
+def test_who_stands_close_behind_another_does_not_creep_into_it(grid, type_id):
+    """Each launch that is broken off may end in a push by the engine; none may make way."""
+    follow(grid, Ego(type_id, 0.0), 0.0, 0.0, 0.0, [(1.0, 0.0)])
+
+
 def drive_alone(case: Case, seconds: float) -> None:
     for _ in range(round(seconds / DT)):
         case.step()
