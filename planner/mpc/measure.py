@@ -89,9 +89,11 @@ class WatchedPlanner(MpcPlanner):
         """Return the planner's plan."""
         self.recorder.asked.clear()
         plan = super().refine(scene, goal, proposals, forecast)
-        given = next(p for p, found in self.recorder.asked if found.inputs is plan.inputs)
+        given, chosen = next(
+            pair for pair in self.recorder.asked if np.shares_memory(pair[1].states, plan.states)
+        )
         self.costs.append(float(stage_cost(
-            list(given.x0), list(plan.inputs[0]), list(given.stages[0]), list(given.shared), np
+            list(given.x0), list(chosen.inputs[0]), list(given.stages[0]), list(given.shared), np
         )))  # fmt: skip
         self.num_bad += not (np.isfinite(plan.states).all() and np.isfinite(plan.inputs).all())
         return plan

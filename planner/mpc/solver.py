@@ -193,7 +193,7 @@ class RtiSolver:
             given.vx, given.vg, given.vH = (_pointer(a) for a in self._v)
         states = np.zeros((n + 1, NX))
         found = np.array(inputs, np.float64, order="C")
-        if not isfinite(found.sum()):
+        if not np.isfinite(found).all():
             found = np.nan_to_num(found, posinf=0.0, neginf=0.0)
         slacks = np.zeros((n, NS))
         status = self._library.mpc_solve(

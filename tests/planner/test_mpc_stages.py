@@ -129,7 +129,7 @@ def fill(states, pose, mean, covariance=None, dt=0.5, quantile=0.0, skip=None, e
         np.full(num, AgentKind.VEHICLE, np.int8), pose,
         np.tile([2.0, 0.9], (num, 1)) if extent is None else extent,
         mean, np.zeros((*mean.shape[:2], 2, 2)) if covariance is None else covariance, dt,
-        MARGINS, quantile, CAPS, out,
+        MARGINS, quantile, np.tile(CAPS, (len(pose), 1)), out,
     )  # fmt: skip
     begin = int(P.OBSTACLES)
     return rows, out[:, begin:].reshape(21, MAX_OBSTACLES, NUM_OBSTACLE_COLUMNS)
