@@ -69,7 +69,7 @@ PARTS = (
          "planner.frenet.planner:FrenetPlanner"),
     Part("planner", "pdm_closed", "planner.pdm_closed.planner:PdmClosedConfig",
          "planner.pdm_closed.planner:PdmClosedPlanner"),
-    Part("planner", "mpc", "planner.mpc.planner:MpcConfig", "planner.mpc.planner:MpcPlanner"),
+    Part("planner", "mpc", "planner.mpc.config:MpcConfig", "planner.mpc.planner:MpcPlanner"),
     Part("planner", "idm_mobil", "planner.idm_mobil:IdmMobilConfig",
          "planner.idm_mobil:IdmMobilPlanner"),
     Part("planner", "traffic_manager", "carla_bridge.rivals:TrafficManagerPlannerConfig",

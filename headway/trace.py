@@ -353,14 +353,13 @@ def _forecast_of(forecast: Forecast, chosen: int) -> tuple[Array, Array, float]:
     if len(forecast.probability) == 0:
         empty = np.zeros((len(forecast.agent_id), 0, 2))
         return empty, empty[..., 0], 0.0
-    mode = int(np.argmax(forecast.probability[chosen]))
-    p = forecast.covariance[chosen, mode]
+    mean, p = forecast.likeliest(chosen)
     # Larger eigenvalue of a symmetric 2 x 2 matrix, in closed form.
     half_trace = 0.5 * (p[..., 0, 0] + p[..., 1, 1])
     half_gap = 0.5 * (p[..., 0, 0] - p[..., 1, 1])
     std = np.sqrt(half_trace + np.hypot(half_gap, p[..., 0, 1]))
     return (
-        forecast.mean[chosen, mode, :, :, :2],
+        mean[..., :2],
         std,
         float(forecast.uncertainty[chosen].mean()) if forecast.uncertainty.shape[1] else 0.0,
     )

@@ -379,6 +379,11 @@ class Forecast:
         check_shape("Forecast", "covariance", self.covariance, (p, k, a, t, 2, 2))
         check_shape("Forecast", "uncertainty", self.uncertainty, (p, t))
 
+    def likeliest(self, proposal: int) -> tuple[Array, Array]:
+        """Means (A, T, 3) and covariances (A, T, 2, 2) of the likeliest mode under a proposal."""
+        mode = int(np.argmax(self.probability[proposal]))
+        return self.mean[proposal, mode], self.covariance[proposal, mode]
+
 
 @dataclass(frozen=True)
 class Plan:

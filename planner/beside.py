@@ -41,11 +41,7 @@ class RoadBeside:
 def road_beside(graph: LaneGraph, route: Route) -> RoadBeside:
     """Look up what lies beside `route`; done once per route."""
     lane, num = route.lane, len(route.s)
-    last = graph.point_start[lane + 1] - 1
-    point = np.minimum(graph.point_start[lane] + np.round(route.lane_s).astype(int), last)
-    gap, yaw = route.xyz[:, :2] - graph.xyz[point, :2], graph.yaw[point]
-    off = gap[:, 1] * np.cos(yaw) - gap[:, 0] * np.sin(yaw)
-    half = 0.5 * graph.width[point]
+    half, off = lane_under(graph, route)
     edges = np.column_stack([np.minimum(-half - off, -LEAST), np.maximum(half - off, LEAST)])
     lanes, widths, until = np.full((num, 2), np.nan), np.zeros((num, 2)), np.zeros((num, 2))
     whole = (graph.junction[lane] < 0) & (np.abs(off) < BLEND)
@@ -55,8 +51,7 @@ def road_beside(graph: LaneGraph, route: Route) -> RoadBeside:
         other = beside[lane]
         there = whole & (other >= 0) & allowed[lane]
         there &= graph.kind[np.maximum(other, 0)] == LaneKind.DRIVING
-        begin, end = graph.point_start[np.maximum(other, 0)], graph.point_start[other + 1] - 1
-        at = np.minimum(begin + np.round(route.lane_s).astype(int), np.maximum(end, begin))
+        at = graph.samples_at(np.maximum(other, 0), route.lane_s)
         widths[:, side] = np.where(there, graph.width[at], 0.0)
         sign = -1.0 if side == 0 else 1.0
         centre = sign * (half + 0.5 * widths[:, side]) - off
@@ -65,6 +60,13 @@ def road_beside(graph: LaneGraph, route: Route) -> RoadBeside:
         following = np.minimum.accumulate(np.where(ends, np.arange(num + 1), num)[::-1])[::-1]
         until[:, side] = route.s[np.clip(following[:num], 0, num - 1)]
     return RoadBeside(edges, lanes, widths, until)
+
+
+def lane_under(graph: LaneGraph, route: Route) -> tuple[Array, Array]:
+    """Half the width (R,) [m] of the route's lane, and how far left of its centre it runs (R,)."""
+    point = graph.samples_at(route.lane, route.lane_s)
+    gap, yaw = route.xyz[:, :2] - graph.xyz[point, :2], graph.yaw[point]
+    return 0.5 * graph.width[point], gap[:, 1] * np.cos(yaw) - gap[:, 0] * np.sin(yaw)
 
 
 def bounds_beside(
@@ -89,12 +91,14 @@ def bounds_beside(
         return bounds
     on_route = _see(itinerary, ego, scene, forecast, proposal, 0.0, rules)
     led = {
-        f"{kind}:{scene.agents.id[a]}" for a in _ahead(on_route, ego) for kind in ("lead", "object")
+        f"{kind}:{scene.agents.id[a]}"
+        for a in corridor.ahead_of(on_route, ego.s)
+        for kind in ("lead", "object")
     }
     kept = [b for b, reason in enumerate(bounds.reasons) if reason not in led]
     out = BoundList([bounds.rows[b] for b in kept], [bounds.reasons[b] for b in kept])
     seen = _see(itinerary, ego, scene, forecast, proposal, offset, rules)
-    rows = [a for a in _ahead(seen, ego) if scene.agents.kind[a] != AgentKind.WALKER]
+    rows = [a for a in corridor.ahead_of(seen, ego.s) if scene.agents.kind[a] != AgentKind.WALKER]
     t = np.arange(0.0, 10.0)
     arrive = Arrivals(ego.front + max(ego.speed, 2.0) * t, t)
     nobody = np.zeros(0)
@@ -119,18 +123,12 @@ def goes_behind(itinerary: Itinerary, ego: EgoOnRoute, scene: Scene, half_width:
     return beside & same & (seen[:, corridor.FRONT] < ego.s)
 
 
-def _ahead(seen: Array, ego: EgoOnRoute) -> Array:
-    rows = np.flatnonzero((seen[:, corridor.NOW] > 0.0) & (seen[:, corridor.S] > ego.s))
-    return rows[np.argsort(seen[rows, corridor.REAR])]
-
-
 def _see(
     itinerary: Itinerary, ego: EgoOnRoute, scene: Scene, forecast: Forecast, proposal: int,
     offset: float, rules: Rules,
 ) -> Array:  # fmt: skip
-    mode = int(np.argmax(forecast.probability[proposal]))
     seen = np.empty((len(scene.agents), NUM_SEEN))
-    mean = forecast.mean[proposal, mode]
+    mean, _ = forecast.likeliest(proposal)
     _survey(itinerary, ego, scene, mean, forecast.dt, offset, rules, seen)
     return seen
 
@@ -145,12 +143,9 @@ def _survey(
     first = max(min(first, len(itinerary.s) - 2), 0)
     yaw = itinerary.yaw[first:last]
     xy = itinerary.xy[first:last] + offset * np.column_stack([-np.sin(yaw), np.cos(yaw)])
-    margins = np.array([rules.margin_vehicle, rules.margin_vehicle, rules.margin_walker,
-                        rules.margin_prop])  # fmt: skip
-    believed = np.array([rules.forecast_vehicle, rules.forecast_vehicle, rules.forecast_walker,
-                         0.0])  # fmt: skip
     agents = scene.agents
     survey(
-        xy, itinerary.s[first:last], yaw, ego.s, ego.ahead, float(scene.ego.extent[1]), margins,
-        agents.kind, agents.pose, agents.velocity, agents.extent, mean, dt, believed, out,
+        xy, itinerary.s[first:last], yaw, ego.s, ego.ahead, float(scene.ego.extent[1]),
+        rules.margins(), agents.kind, agents.pose, agents.velocity, agents.extent, mean, dt,
+        rules.believed(), out,
     )  # fmt: skip

@@ -312,8 +312,6 @@ def follows_lane(
         agents: whose velocity is compared to the lane.
     """
     on = np.maximum(lane, 0)
-    point = np.minimum(graph.point_start[on] + np.round(lane_s).astype(np.int64),
-                       graph.point_start[on + 1] - 1)  # fmt: skip
-    yaw = graph.yaw[np.maximum(point, 0)]
+    yaw = graph.yaw[np.maximum(graph.samples_at(on, lane_s), 0)]
     across = agents.velocity[:, 1] * np.cos(yaw) - agents.velocity[:, 0] * np.sin(yaw)
     return (lane >= 0) & (graph.junction[on] < 0) & (np.abs(across) < 0.5) & (np.abs(lane_d) < 1.2)

@@ -146,7 +146,5 @@ def others_until(
 
 def forecast_poses(scene: Scene, forecast: Forecast, proposal: int, t: Array) -> Array:
     """Poses (A, N, 3) of the others at times `t` [s] in the likeliest mode under `proposal`."""
-    mode = int(np.argmax(forecast.probability[proposal]))
-    return poses_at(
-        np.ascontiguousarray(scene.agents.pose), forecast.mean[proposal, mode], forecast.dt, t
-    )
+    mean, _ = forecast.likeliest(proposal)
+    return poses_at(np.ascontiguousarray(scene.agents.pose), mean, forecast.dt, t)

@@ -159,6 +159,12 @@ def survey(
                 _note(out[a], t, at - along, at + along)
 
 
+def ahead_of(seen: Array, s: float) -> Array:
+    """Rows of those who are in the corridor now, ahead of `s` [m], nearest first."""
+    rows = np.flatnonzero((seen[:, NOW] > 0.0) & (seen[:, S] > s))
+    return rows[np.argsort(seen[rows, REAR])]
+
+
 @njit(cache=True)
 def _note(row: Array, t: float, rear: float, front: float) -> None:
     """Book that the footprint is in the corridor at `t`."""

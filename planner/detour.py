@@ -34,10 +34,8 @@ def lane_beside(graph: LaneGraph, route: Route, side: int) -> tuple[Array, Array
     good = (beside >= 0) & (graph.junction[own] < 0) & allowed[own]
     good &= back[beside] & (graph.kind[beside] == LaneKind.DRIVING)
     # Lanes of a section are sampled at the same places of the road.
-    row = np.minimum(np.round(route.lane_s).astype(np.int64),
-                     graph.point_start[own + 1] - graph.point_start[own] - 1)  # fmt: skip
-    here = graph.point_start[own] + row
-    other = np.where(good, graph.point_start[beside] + row, here)
+    here = graph.samples_at(own, route.lane_s)
+    other = np.where(good, graph.point_start[beside] + here - graph.point_start[own], here)
     step = graph.xyz[other, :2] - graph.xyz[here, :2]
     yaw = graph.yaw[here]
     offset = step[:, 1] * np.cos(yaw) - step[:, 0] * np.sin(yaw)

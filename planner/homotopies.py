@@ -104,10 +104,7 @@ def route_lanes(graph: LaneGraph, route: Route) -> RouteLanes:
     """Look up the lanes of the same direction beside each sample of `route`."""
     num = len(route.s)
     offset, reach = np.full((num, 2), np.nan), np.zeros((num, 2))
-    points = np.minimum(
-        graph.point_start[route.lane] + np.round(route.lane_s).astype(int),
-        graph.point_start[route.lane + 1] - 1,
-    )
+    points = graph.samples_at(route.lane, route.lane_s)
     for side, neighbour, change, sign in (
         (Side.LEFT, graph.left, graph.left_change, 1.0),
         (Side.RIGHT, graph.right, graph.right_change, -1.0),

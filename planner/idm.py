@@ -274,22 +274,18 @@ class IdmPlanner:
             dt: [s] of the forecast.
         """
         agents, path, rules, ego = scene.agents, self.path, self.config.rules, self.ego
-        margins = np.array([rules.margin_vehicle, rules.margin_vehicle, rules.margin_walker,
-                            rules.margin_prop])  # fmt: skip
-        believed = np.array([rules.forecast_vehicle, rules.forecast_vehicle,
-                             rules.forecast_walker, 0.0])  # fmt: skip
         seen = np.empty((len(agents), NUM_SEEN))
         survey(
-            path.xy, path.s, path.yaw, ego.s, ego.ahead, float(scene.ego.extent[1]), margins,
-            agents.kind, agents.pose, agents.velocity, agents.extent, mean, dt, believed, seen,
+            path.xy, path.s, path.yaw, ego.s, ego.ahead, float(scene.ego.extent[1]),
+            rules.margins(), agents.kind, agents.pose, agents.velocity, agents.extent, mean, dt,
+            rules.believed(), seen,
         )  # fmt: skip
         return seen
 
     def _others(self, scene: Scene, forecast: Forecast, proposal: int) -> Others:
         """See the agents from the path and on their lanes, with their forecast."""
         agents, ego = scene.agents, self.ego
-        mode = int(np.argmax(forecast.probability[proposal]))
-        seen = self.survey(scene, forecast.mean[proposal, mode], forecast.dt)
+        seen = self.survey(scene, forecast.likeliest(proposal)[0], forecast.dt)
         walker = agents.kind == AgentKind.WALKER
         lane, lane_s, lane_d = nearest_lanes(
             scene.lane_graph, np.column_stack([agents.pose[:, :2], agents.z]),
@@ -297,15 +293,13 @@ class IdmPlanner:
         )  # fmt: skip
         lane[walker | (agents.kind == AgentKind.PROP)] = -1
         follows = follows_lane(scene.lane_graph, lane, lane_s, lane_d, agents)
-        in_way = (seen[:, corridor.NOW] > 0.0) & (seen[:, corridor.S] > ego.s)
-        rows = np.flatnonzero(in_way)
         return Others(
             agents=agents,
             seen=seen,
             lane=lane,
             lane_s=lane_s,
             drifts=~follows,
-            ahead=rows[np.argsort(seen[rows, corridor.REAR])],
+            ahead=corridor.ahead_of(seen, ego.s),
         )
 
     def road_reason(self, goal: Goal) -> str:

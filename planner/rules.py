@@ -64,6 +64,16 @@ class Rules:
             if not value >= 0.0:
                 raise ValueError(f"Rules.{name}: expected >= 0, got {value!r}")
 
+    def margins(self) -> Array:
+        """(4,) [m] to each side of ego, by `AgentKind`."""
+        vehicle = self.margin_vehicle
+        return np.array([vehicle, vehicle, self.margin_walker, self.margin_prop])
+
+    def believed(self) -> Array:
+        """(4,) [s] that a forecast is believed, by `AgentKind`."""
+        vehicle = self.forecast_vehicle
+        return np.array([vehicle, vehicle, self.forecast_walker, 0.0])
+
 
 @dataclass
 class Memory:

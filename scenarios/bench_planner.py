@@ -32,6 +32,7 @@ from headway.types import ActorSnapshot, Array
 from language.route import RouteLanguage
 from perception.privileged import PrivilegedPerception
 from planner.idm import IdmPlanner
+from planner.mpc.config import MpcConfig
 from planner.mpc.measure import (
     Instance,
     WatchedPlanner,
@@ -40,7 +41,6 @@ from planner.mpc.measure import (
     reference_ms,
     rti_ms,
 )
-from planner.mpc.planner import MpcConfig
 from planner.mpc.solver import RtiSolver
 from planner.mpc.value_net import random_value_net
 from planner.safety import EmergencyBrake

@@ -145,6 +145,11 @@ class LaneGraph:
         """Rows of `xyz`, `s`, `yaw`, `curvature` and `width` that belong to `lane`."""
         return slice(int(self.point_start[lane]), int(self.point_start[lane + 1]))
 
+    def samples_at(self, lane: Array, s: Array) -> Array:
+        """Rows (n,) of the samples nearest to arc lengths `s` (n,) [m] of lanes `lane` (n,)."""
+        rows = self.point_start[lane] + np.round(s).astype(np.int64)
+        return np.minimum(rows, self.point_start[lane + 1] - 1)
+
     def successors(self, lane: int) -> Array:
         """Lanes that follow `lane`."""
         return self.succ[self.succ_start[lane] : self.succ_start[lane + 1]]

@@ -10,7 +10,8 @@ import numpy as np
 
 from headway.cost import stage_cost
 from headway.types import Array, Forecast, Goal, Plan, Proposals, Scene
-from planner.mpc.planner import MpcConfig, MpcPlanner
+from planner.mpc.config import MpcConfig
+from planner.mpc.planner import MpcPlanner
 from planner.mpc.reference import ReferenceSolver
 from planner.mpc.solver import RtiSolver, Solution, Solver, TerminalExpansion
 from planner.mpc.value_net import ValueNet

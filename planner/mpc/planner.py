@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from headway.bicycle import (
-    NUM_BICYCLE_PARAMS,
     NUM_RESIDUALS,
     BicycleParam,
     ModelState,
     step,
 )
-from headway.cost import FAR, CostConfig, StageParam
 from headway.types import (
     NUM_STATES,
     AgentKind,
@@ -26,22 +24,18 @@ from headway.types import (
     Scene,
     StateIndex,
 )
-from headway.vehicle import VehicleParam, vehicle_params
 from planner import corridor
 from planner.bounds import BoundList
-from planner.homotopies import (
-    LaneChangeConfig,
-    LaneOption,
-    lane_options,
-    route_lanes,
-)
-from planner.idm import IdmConfig, IdmPlanner, Rollout
-from planner.mpc.problem import Limits
+from planner.car import car_params
+from planner.homotopies import LaneOption, lane_options, route_lanes
+from planner.idm import IdmPlanner, Rollout
+from planner.mpc.config import MpcConfig
 from planner.mpc.report import binding, cost_terms
 from planner.mpc.solver import Solution, Solver, make_solver
 from planner.mpc.stages import (
     Lateral,
     RoadAhead,
+    Sources,
     fill_bounds,
     fill_obstacles,
     fill_road,
@@ -52,71 +46,6 @@ from planner.scoring import rates, totals
 
 NO_RESIDUAL = (0.0,) * NUM_RESIDUALS
 SLOW_PACE = 0.6  # of the speed that the road allows, in the slower profiles
-
-
-def _rules() -> IdmConfig:
-    """The rule layer's driver: the limit is its wish, and it accelerates as the MPC may."""
-    return IdmConfig(
-        accel=2.2, speed_margin=0.1, lateral_accel=2.4, curve_brake=1.8, stop_brake=2.0
-    )
-
-
-@dataclass
-class MpcConfig:
-    """How the MPC planner drives.
-
-    Attributes:
-        dt: [s] of the grid, an interval each; uneven grids are allowed.
-        iterations: of the SQP in each tick and from each start.
-        first_iterations: the same where there is no last plan to go on from.
-        cost: weights and limits of the stage cost.
-        limits: of the actuators.
-        rules: of the rule layer, whose bounds the MPC keeps and whose rollouts are its proposals.
-        lanes: when lanes are changed.
-        score_s: [s] over which proposals are scored, at most the rules' horizon.
-        off_lane: [1/s] cost of being in another lane than the route's.
-        switch: cost of going for another lane than in the last tick.
-        corridor_margin: [m] between ego's side and its lane's edge.
-        margin_along: [m] to others along their direction, beside their forecast's spread.
-        margin_across: [m] across it.
-        walker_margin: [m] to walkers, all around.
-        quantile: of the normal distribution at the chance level (1.0: 84 % for each axis).
-        cap_along: [m] that a forecast's spread widens an obstacle at most.
-        cap_across: [m].
-        accel_lag: [s] of engine and brakes.
-        understeer: [s^2/m^2].
-    """
-
-    dt: tuple[float, ...] = (0.2,) * 20
-    iterations: int = 1
-    first_iterations: int = 5
-    cost: CostConfig = field(default_factory=CostConfig)
-    limits: Limits = field(default_factory=Limits)
-    rules: IdmConfig = field(default_factory=_rules)
-    lanes: LaneChangeConfig = field(default_factory=LaneChangeConfig)
-    score_s: float = 8.0
-    off_lane: float = 0.02
-    switch: float = 0.4
-    corridor_margin: float = 0.1
-    margin_along: float = 0.8
-    margin_across: float = 0.3
-    walker_margin: float = 0.6
-    quantile: float = 1.0
-    cap_along: float = 2.0
-    cap_across: float = 0.4
-    accel_lag: float = 0.15
-    understeer: float = 0.001
-
-    def __post_init__(self) -> None:
-        if not self.dt or not all(0.0 < value <= 1.0 for value in self.dt):
-            raise ValueError(f"MpcConfig.dt: expected intervals in (0, 1] s, got {self.dt!r}")
-        if not 0.0 < self.score_s <= self.rules.horizon:
-            raise ValueError(
-                f"MpcConfig.score_s: expected (0, {self.rules.horizon}] s, got {self.score_s!r}"
-            )
-        for name in ("iterations", "first_iterations", "accel_lag"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"MpcConfig.{name}: expected > 0, got {getattr(self, name)!r}")
 
 
 @dataclass(frozen=True)
@@ -178,9 +107,9 @@ class MpcPlanner:
         rules = self.rules
         rules.look(scene, goal)
         self._look(scene)
-        self._options = self._lanes(scene, goal)
+        self._profiles = self._make_profiles(self._lanes(scene, goal))
         names, rolls, reasons = [], [], []
-        for name, option, extra, pace in self._profiles():
+        for name, option, extra, pace in self._profiles:
             rules.path = option.path
             bounds = rules.standing + extra
             roll = rules.roll(scene, goal, bounds, rules.config.dt, pace)
@@ -202,18 +131,14 @@ class MpcPlanner:
             (*self._solve(candidate, start, scene, goal, forecast, x0, shared), candidate)
             for candidate, start in self._starts(candidates, scene.t, x0)
         ]
-        solution, stages, others, best = min(solved, key=lambda s: self._worth(s[0], s[3]))
+        solution, stages, sources, best = min(solved, key=lambda s: self._worth(s[0], s[3]))
         self._last, self._last_t, self._target = solution, scene.t, best.option.target
-        active, which = binding(
-            solution, stages, shared, self._t, best.bounds, others, scene.agents.id
-        )
-        self.rules.path = best.option.path
+        active, which = binding(solution, stages, shared, sources, best.bounds, scene.agents.id)
         roll = best.roll
         self.rules.remember(active, roll.states, self.config.rules.plan_dt, roll.wanted)
         states = solution.states[:, :NUM_STATES]
-        acting = states[
-            :, [StateIndex.ACCEL, StateIndex.STEER]
-        ]  # behind the commands by their lags
+        # What acts is behind the commands by their lags.
+        acting = states[:, [StateIndex.ACCEL, StateIndex.STEER]]
         return Plan(
             states,
             np.diff(acting, axis=0) / self._dt[:, None],
@@ -232,7 +157,10 @@ class MpcPlanner:
         """The lanes that ego may be in, seen from where the others are now."""
         rules, ego = self.rules, self.rules.ego
         seen = rules.survey(scene, np.zeros((len(scene.agents), 0, 3)), 1.0)
-        self._seen = seen
+        same = np.abs(seen[:, corridor.HEADING]) < 0.8
+        near = np.abs(seen[:, corridor.D] - ego.d) < 1.75
+        # Who is behind ego in its lane and goes its way keeps its distance by itself.
+        self._behind = same & near & (seen[:, corridor.FRONT] < ego.s)
         wish = min(float(rules.itinerary.speed[rules.memory.hint]), goal.speed_cap)
         room = seen[:, corridor.REAR] - ego.front
         ahead = (np.abs(seen[:, corridor.D] - ego.d) < 1.5) & (room > -1.0)
@@ -243,15 +171,16 @@ class MpcPlanner:
             ego.speed, ego.half_length, seen, slow,
         )  # fmt: skip
 
-    def _profiles(self) -> list[tuple[str, LaneOption, BoundList, float]]:
-        """Name, lane, extra bounds and pace of each proposal."""
+    def _make_profiles(
+        self, options: list[LaneOption]
+    ) -> list[tuple[str, LaneOption, BoundList, float]]:
+        """Name, lane, extra bounds and pace of each proposal; ego's own lane comes first."""
         out = []
-        for option in self._options:
+        for option in options:
             out.append((option.name, option, BoundList(), 1.0))
             out.append((f"{option.name}_slow", option, BoundList(), SLOW_PACE))
         variants = self.rules.variants()
-        own = self._options[0]
-        out += [(name, own, variants[name], 1.0) for name in ("yield", "stop")]
+        out += [(name, options[0], variants[name], 1.0) for name in ("yield", "stop")]
         return out
 
     def _candidates(
@@ -260,7 +189,7 @@ class MpcPlanner:
         """The proposals again, now under all that moves."""
         rules, found = self.rules, []
         known: dict[str, BoundList] = {}
-        for name, option, extra, pace in self._profiles():
+        for name, option, extra, pace in self._profiles:
             rules.path = option.path
             index = proposals.names.index(name)
             if option.name not in known:
@@ -285,25 +214,26 @@ class MpcPlanner:
         states = np.stack([c.roll.states[rows] for c in candidates])
         inputs = np.stack([c.roll.inputs[: steps * stride : stride] for c in candidates])
         t = dt * np.arange(steps + 1)
+        # Without stops and leads: the rollouts keep them by the rules' own law. The MPC's rows are
+        # stricter on the way, and standing still would look cheaper than coming up to a queue.
+        free = BoundList()
         stages = np.stack(
             [
-                self._stages(c, way, t, scene, goal, forecast)[0]
+                self._stages(c, free, way, t, scene, goal, forecast)[0]
                 for c, way in zip(candidates, states, strict=True)
             ]
         )
-        # The rollouts keep their bounds by the rules' own law; the MPC's rows for them are stricter
-        # on the way there, and would make standing still look cheaper than coming up to a queue.
-        stages[..., [StageParam.STOP_AHEAD, StageParam.LEAD_AHEAD]] = FAR
         rate = rates(states, inputs, stages, shared)
         off = [config.off_lane * (c.option.target != 0.0) for c in candidates]
         rate += np.array(off)[:, None]
         score, tail = totals(rate, dt), totals(rate, dt, begin=round(self._t[-1] / dt))
         for i, c in enumerate(candidates):
             moved = config.switch if abs(c.option.target - self._target) > 1.0 else 0.0
-            candidates[i] = Candidate(
-                c.name, c.option, c.bounds, c.roll, c.forecast,
-                float(score[i]) + moved, float(tail[i]) + moved + off[i] * self._t[-1],
-            )  # fmt: skip
+            candidates[i] = replace(
+                c,
+                score=float(score[i]) + moved,
+                tail=float(tail[i]) + moved + off[i] * self._t[-1],
+            )
         return sorted(candidates, key=lambda c: c.score)
 
     def _starts(
@@ -330,14 +260,16 @@ class MpcPlanner:
     def _solve(
         self, candidate: Candidate, start: Array, scene: Scene, goal: Goal, forecast: Forecast,
         x0: Array, shared: Array,
-    ) -> tuple[Solution, Array, Array]:  # fmt: skip
-        """The MPC's solution from `start`, its stages, and who is an obstacle in them."""
+    ) -> tuple[Solution, Array, Sources]:  # fmt: skip
+        """The MPC's solution from `start`, its stages, and what they come from."""
         config = self.config
         way = self.solver.solve(x0, start, self._blank, shared, iterations=0).states
-        stages, others = self._stages(candidate, way, self._t, scene, goal, forecast)
+        stages, sources = self._stages(
+            candidate, candidate.bounds, way, self._t, scene, goal, forecast
+        )
         iterations = config.iterations if self._last is not None else config.first_iterations
         solution = self.solver.solve(x0, start, stages, shared, iterations=iterations)
-        return solution, stages, others
+        return solution, stages, sources
 
     def _worth(self, solution: Solution, candidate: Candidate) -> float:
         """Cost of a solution and of what follows it; what failed counts last."""
@@ -349,19 +281,13 @@ class MpcPlanner:
         ego = scene.ego
         if ego.type_id != self._type:
             self._type = ego.type_id
-            row = vehicle_params(ego.type_id)
-            self._car = np.empty(NUM_BICYCLE_PARAMS)
-            self._car[BicycleParam.WHEELBASE] = ego.wheelbase
-            self._car[BicycleParam.UNDERSTEER] = self.config.understeer
-            self._car[BicycleParam.ACCEL_LAG] = self.config.accel_lag
-            self._car[BicycleParam.STEER_LAG] = max(row[VehicleParam.STEER_LAG], 0.02)
+            self._car = car_params(ego, self.config.understeer, self.config.accel_lag)
         itinerary = self.rules.itinerary
         if self._road is not None and self._road.xy is itinerary.xy:
             return
         route, graph = self.rules.route, scene.lane_graph
         assert route is not None
-        begin, end = graph.point_start[route.lane], graph.point_start[route.lane + 1]
-        points = np.minimum(begin + np.round(route.lane_s).astype(int), end - 1)
+        points = graph.samples_at(route.lane, route.lane_s)
         self._road = RoadAhead(
             itinerary.xy, itinerary.s, itinerary.yaw, itinerary.curvature, itinerary.speed,
             np.ascontiguousarray(route.speed_limit, np.float64),
@@ -391,10 +317,10 @@ class MpcPlanner:
         return x0
 
     def _stages(
-        self, candidate: Candidate, states: Array, t: Array, scene: Scene, goal: Goal,
-        forecast: Forecast,
-    ) -> tuple[Array, Array]:  # fmt: skip
-        """Stages (T, NUM_STAGE_PARAMS) of a candidate along `states`, and its obstacles' rows."""
+        self, candidate: Candidate, bounds: BoundList, states: Array, t: Array, scene: Scene,
+        goal: Goal, forecast: Forecast,
+    ) -> tuple[Array, Sources]:  # fmt: skip
+        """Stages (T, NUM_STAGE_PARAMS) of a candidate along `states`, and what they come from."""
         config, rules, agents, option = self.config, self.rules, scene.agents, candidate.option
         assert self._road is not None
         half = scene.ego.extent
@@ -406,15 +332,16 @@ class MpcPlanner:
             float(half[1]) + config.corridor_margin,
         )  # fmt: skip
         at = fill_road(self._road, rules.memory.hint, states, goal.speed_cap, lateral, out)
-        fill_bounds(candidate.bounds.array(), at, t, float(half[0]), config.cost.stop_brake, out)
-        mode = int(np.argmax(forecast.probability[candidate.forecast]))
+        stops, leads = fill_bounds(
+            bounds.array(), at, t, float(half[0]), config.cost.stop_brake, out
+        )
+        mean, covariance = forecast.likeliest(candidate.forecast)
         others = fill_obstacles(
-            states, t, half, self._behind(), agents.kind, agents.pose, agents.extent,
-            forecast.mean[candidate.forecast, mode], forecast.covariance[candidate.forecast, mode],
-            forecast.dt, self._margins, config.quantile,
+            states, t, half, self._behind, agents.kind, agents.pose, agents.extent,
+            mean, covariance, forecast.dt, self._margins, config.quantile,
             self._caps(candidate.bounds, agents.id), out,
         )  # fmt: skip
-        return out, others
+        return out, Sources(stops, leads, others)
 
     def _caps(self, bounds: BoundList, agent_id: Array) -> Array:
         """(A, 2) [m] by which the forecast's spread widens each at most, along and across.
@@ -426,10 +353,3 @@ class MpcPlanner:
         leads = [int(r[5:]) for r in bounds.reasons if r.startswith("lead:")]
         caps[np.isin(agent_id, leads), 0] = 0.0
         return caps
-
-    def _behind(self) -> Array:
-        """(A,) bool, who is behind ego in its lane and goes its way: they keep their distance."""
-        seen, ego = self._seen, self.rules.ego
-        same = np.abs(seen[:, corridor.HEADING]) < 0.8
-        near = np.abs(seen[:, corridor.D] - ego.d) < 1.75
-        return same & near & (seen[:, corridor.FRONT] < ego.s)

@@ -8,7 +8,6 @@ from headway.cost import (
     MAX_OBSTACLES,
     NUM_ROWS,
     ROW_FAMILY,
-    CostParam,
     Family,
     rows,
     stage_terms,
@@ -17,7 +16,7 @@ from headway.cost import (
 from headway.types import Array
 from planner.bounds import BoundList
 from planner.mpc.solver import Solution
-from planner.rollout import AT, BOUND_SPEED, STANDS
+from planner.mpc.stages import Sources
 
 # [in each row's own scale] how near to its limit a constraint counts as binding.
 NEAR = {Family.COLLISION: 0.02, Family.CORRIDOR: 0.02, Family.LIMIT: 0.03, Family.STOP: 0.15}
@@ -34,7 +33,7 @@ def cost_terms(solution: Solution, stages: Array, shared: Array, dt: Array) -> d
 
 
 def binding(
-    solution: Solution, stages: Array, shared: Array, t: Array, bounds: BoundList, others: Array,
+    solution: Solution, stages: Array, shared: Array, sources: Sources, bounds: BoundList,
     agent_id: Array,
 ) -> tuple[tuple[str, ...], list[int]]:  # fmt: skip
     """Names of the constraints that bind somewhere in the plan, the earliest first.
@@ -43,28 +42,27 @@ def binding(
         solution: of the solver.
         stages: (N+1, NUM_STAGE_PARAMS) that it was solved with.
         shared: (NUM_COST_PARAMS,) the same.
-        t: (N+1,) [s].
-        bounds: that the stages' stops and leads come from.
-        others: (MAX_OBSTACLES,) rows of the agents that are obstacles, -1 for none.
-        agent_id: (A,) their ids.
+        sources: of the stages.
+        bounds: that their stops and leads come from.
+        agent_id: (A,) ids.
 
     Returns:
         The names, and the indices of the `bounds` among them.
     """
     found = rows(list(solution.states.T), list(stages.T), list(shared), np)
-    h = np.stack([np.broadcast_to(value, len(t)) for _, value in found])
+    h = np.stack([np.broadcast_to(value, len(stages)) for _, value in found])
     near = h < np.array([NEAR[family] for family in ROW_FAMILY])[:, None]
     near[:, 0] = near[:, 1]  # what is now cannot be changed
-    first = np.where(near.any(axis=1), near.argmax(axis=1), len(t))
+    first = np.where(near.any(axis=1), near.argmax(axis=1), len(stages))
     names: dict[str, None] = {}
     which: list[int] = []
     for row in np.argsort(first, kind="stable"):
         k = int(first[row])
-        if k == len(t):
+        if k == len(stages):
             break
         if row < MAX_OBSTACLES:
-            if others[row] >= 0:
-                names[f"obstacle:{agent_id[others[row]]}"] = None
+            if (agent := sources.obstacles[row]) >= 0:
+                names[f"obstacle:{agent_id[agent]}"] = None
         elif ROW_FAMILY[row] == Family.CORRIDOR:
             names["corridor"] = None
         elif ROW_FAMILY[row] == Family.LIMIT:
@@ -72,20 +70,8 @@ def binding(
             if name != "standing":
                 names[name] = None
         else:
-            leads = row == NUM_ROWS - 1
-            b = _bound_of(bounds, float(t[k]), leads, float(shared[CostParam.STOP_BRAKE]))
+            b = int((sources.leads if row == NUM_ROWS - 1 else sources.stops)[k])
             if b >= 0:
                 which.append(b)
                 names[bounds.reasons[b]] = None
     return tuple(names), which
-
-
-def _bound_of(bounds: BoundList, t: float, leads: bool, brake: float) -> int:
-    """The bound that a stage's stop or lead comes from, see `fill_bounds`; -1 for none."""
-    table = bounds.array()
-    kind = (table[:, STANDS] == 0.0) if leads else (table[:, STANDS] > 0.0)
-    if not kind.any():
-        return -1
-    speed = table[:, BOUND_SPEED]
-    room = table[:, AT] + np.where(leads, speed * t + speed**2 / (2.0 * brake), 0.0)
-    return int(np.argmin(np.where(kind, room, np.inf)))

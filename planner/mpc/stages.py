@@ -68,6 +68,20 @@ class Lateral(NamedTuple):
     margin: float
 
 
+class Sources(NamedTuple):
+    """What the parameters of the stages come from.
+
+    Attributes:
+        stops: (N+1,) the bound that each stage stops for, -1 for none.
+        leads: (N+1,) the bound that each follows, -1 for none.
+        obstacles: (MAX_OBSTACLES,) rows of the agents, -1 for none.
+    """
+
+    stops: Array
+    leads: Array
+    obstacles: Array
+
+
 @njit(cache=True)
 def fill_road(
     road: RoadAhead, hint: int, states: Array, cap: float, lateral: Lateral, out: Array
@@ -122,7 +136,7 @@ def fill_road(
 @njit(cache=True)
 def fill_bounds(
     bounds: Array, at: Array, t: Array, half_length: float, brake: float, out: Array
-) -> None:
+) -> tuple[Array, Array]:
     """Write where ego has to stop, and behind whom.
 
     Of several leads the one counts that asks for the most room: rear + v^2 / 2b.
@@ -134,21 +148,27 @@ def fill_bounds(
         half_length: [m] of ego.
         brake: [m/s^2].
         out: (N+1, NUM_STAGE_PARAMS), written.
+
+    Returns:
+        By stage the bound that it stops for, and the one that it follows, (N+1,) each, -1 for none.
     """
+    stops, leads = np.full(len(at), -1), np.full(len(at), -1)
     for k in range(len(at)):
         stop, lead, speed, worst = FAR, FAR, 0.0, 1e9
         for b in range(len(bounds)):
             place = bounds[b, AT] - half_length - at[k]
             if bounds[b, STANDS] > 0.0:
-                stop = min(stop, place)
+                if place < stop:
+                    stop, stops[k] = place, b
                 continue
             place += bounds[b, BOUND_SPEED] * t[k]
             room = place + bounds[b, BOUND_SPEED] ** 2 / (2.0 * brake)
             if room < worst:
-                worst, lead, speed = room, place, bounds[b, BOUND_SPEED]
-        out[k, STOP_AHEAD] = min(stop, FAR)
+                worst, lead, speed, leads[k] = room, place, bounds[b, BOUND_SPEED], b
+        out[k, STOP_AHEAD] = stop
         out[k, LEAD_AHEAD] = min(lead, FAR)
         out[k, LEAD_SPEED] = speed
+    return stops, leads
 
 
 @njit(cache=True)

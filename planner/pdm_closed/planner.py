@@ -26,12 +26,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from headway.bicycle import NUM_BICYCLE_PARAMS, NUM_MODEL_STATES, BicycleParam
+from headway.bicycle import NUM_MODEL_STATES
 from headway.road.route import Route
 from headway.types import NUM_INPUTS, NUM_STATES, Array, Forecast, Goal, Plan, Proposals, Scene
-from headway.vehicle import VehicleParam, vehicle_params
 from planner.beside import bounds_beside, goes_behind
 from planner.bounds import BoundList
+from planner.car import car_params
 from planner.contacts import forecast_poses, others_until
 from planner.idm import IdmConfig, IdmPlanner
 from planner.pdm_closed.score import Comfort, Score, drivable_area, score_proposals, totals
@@ -140,12 +140,7 @@ class PdmClosedPlanner:
         ego = scene.ego
         if ego.type_id != self._type:
             self._type = ego.type_id
-            self._car = np.empty(NUM_BICYCLE_PARAMS)
-            self._car[BicycleParam.WHEELBASE] = ego.wheelbase
-            self._car[BicycleParam.UNDERSTEER] = self.config.understeer
-            self._car[BicycleParam.ACCEL_LAG] = self.config.accel_lag
-            lag = vehicle_params(ego.type_id)[VehicleParam.STEER_LAG]
-            self._car[BicycleParam.STEER_LAG] = max(float(lag), 0.02)
+            self._car = car_params(ego, self.config.understeer, self.config.accel_lag)
         return proposals
 
     def refine(self, scene: Scene, goal: Goal, proposals: Proposals, forecast: Forecast) -> Plan:

@@ -20,6 +20,7 @@ from headway.road.lane_graph import LaneGraph, LaneKind
 from headway.road.route import Route
 from headway.road.shapes import boxes_overlap
 from headway.types import AgentKind, Array, StateIndex
+from planner.beside import lane_under
 from planner.corridor import nearest_on
 
 X, Y, YAW, SPEED, ACCEL, STEER = (int(c) for c in StateIndex)
@@ -69,11 +70,7 @@ class Drivable(NamedTuple):
 def drivable_area(graph: LaneGraph, route: Route) -> Drivable:
     """Look up what may be driven on beside `route`: its lane and those beside it, either way."""
     lane = route.lane
-    last = graph.point_start[lane + 1] - 1
-    point = np.minimum(graph.point_start[lane] + np.round(route.lane_s).astype(int), last)
-    gap, yaw = route.xyz[:, :2] - graph.xyz[point, :2], graph.yaw[point]
-    off = gap[:, 1] * np.cos(yaw) - gap[:, 0] * np.sin(yaw)
-    half = 0.5 * graph.width[point]
+    half, off = lane_under(graph, route)
     right, left = -half - off, half - off
     innermost = lane
     for neighbour, sign in ((graph.right, -1.0), (graph.left, 1.0)):
