@@ -16,6 +16,8 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3; do \
 PACKAGES := headway carla_bridge perception language world_model planner scenarios
 # What follows `make drive` on the command line, e.g. make drive ARGS="town=ring seed=3"
 ARGS ?=
+# Without the last, pytest-xdist waits for ever once a worker has crashed.
+IN_TWO := -n 2 --dist loadfile --max-worker-restart=0
 
 .PHONY: help
 help: ## list all targets
@@ -42,11 +44,16 @@ drive: setup ## drive a route through traffic (ARGS="town=grid seed=1 planner=id
 
 .PHONY: test
 test: setup ## the tests, about five minutes
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest $(IN_TWO)
+
+.PHONY: test-bounds
+test-bounds: $(READY) ## the tests with every index of the kernels checked
+	NUMBA_BOUNDSCHECK=1 $(BIN)/python -m scenarios.warm
+	NUMBA_BOUNDSCHECK=1 $(BIN)/python -m pytest $(IN_TWO)
 
 .PHONY: test-all
 test-all: setup ## the tests and those marked slow
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "slow or not slow"
+	$(BIN)/python -m pytest $(IN_TWO) -m "slow or not slow"
 
 .PHONY: lint
 lint: $(READY) ## ruff, pyright, import-linter

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -135,7 +136,7 @@ class BehaviorAgentConfig:
             )
 
 
-class _CarlaAgent:
+class _CarlaAgent(ABC):
     """What both agents share: the route they are given, and their control as a Command."""
 
     def __init__(self, session: Session) -> None:
@@ -164,8 +165,9 @@ class _CarlaAgent:
             self._agent.set_global_plan(plan)
         return command_of(self._agent.run_step())
 
+    @abstractmethod
     def _make(self, ego: carla.Vehicle, options: dict[str, Any]) -> Any:
-        raise NotImplementedError
+        """Return CARLA's agent for `ego`, with the options that both take."""
 
 
 class BasicAgentPlanner(_CarlaAgent):

@@ -68,7 +68,7 @@ class TrafficAdapter:
     def spawn(self, ego: EgoState, route: Route) -> None:
         """Bring the others into the world, around ego; those that find no room stay away."""
         model = self._model
-        self._write_ego(ego)
+        model.write_ego(ego)
         model.set_ego_route(np.unique(route.lane[route.lane >= 0]))
         model.look(self._now)
         vehicles, walkers = self._spawn_commands()
@@ -87,7 +87,7 @@ class TrafficAdapter:
     def commands(self, actors: ActorSnapshot, ego: EgoState) -> list[Any]:
         """Return the `carla.command`s of one tick: controls that changed, and who is moved."""
         model, dt = self._model, self._session.dt
-        self._write_ego(ego)
+        model.write_ego(ego)
         self._read(actors)
         signals = actors.signal_state
         if len(signals) == 0:
@@ -162,14 +162,6 @@ class TrafficAdapter:
             if (actor := found.get(int(actor_id))) is not None:
                 body = self._walker_body[k] = Body.of(actor)
                 model.crowd.radius[k] = max(body.extent)
-
-    def _write_ego(self, ego: EgoState) -> None:
-        fleet = self._model.fleet
-        fleet.active[EGO], fleet.driven[EGO] = True, False
-        fleet.x[EGO], fleet.y[EGO], fleet.yaw[EGO] = ego.pose
-        fleet.z[EGO], fleet.speed[EGO] = ego.z, ego.speed
-        fleet.half_length[EGO], fleet.half_width[EGO] = ego.extent
-        fleet.wheelbase[EGO] = ego.wheelbase
 
     def _read(self, actors: ActorSnapshot) -> None:
         """Write what the frame says into the arrays."""

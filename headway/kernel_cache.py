@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import os
 import re
 from pathlib import Path
 
@@ -29,7 +30,10 @@ class KernelCacheLocator(UserProvidedCacheLocator):
     def __init__(self, py_func: object, py_file: str) -> None:
         super().__init__(py_func, py_file)
         subpath = self.get_suitable_cache_subpath(py_file)
-        self._cache_path = str(cache_folder() / "kernels" / subpath)
+        # Code with and without checked indices are one to numba's cache.
+        checked = os.environ.get("NUMBA_BOUNDSCHECK", "0") not in ("", "0")
+        kind = "kernels-checked" if checked else "kernels"
+        self._cache_path = str(cache_folder() / kind / subpath)
 
     def get_source_stamp(self) -> bytes:
         """Return a digest of the kernel's file and of all of ours that it imports."""

@@ -7,7 +7,6 @@ take seconds; contacts are not simulated.
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -29,18 +28,8 @@ from headway.types import (
     Observation,
     SignalState,
 )
-from headway.vehicle import (
-    NUM_VEHICLE_CONTROLS,
-    NUM_VEHICLE_STATES,
-    VehicleControlIndex,
-    VehicleState,
-    step_vehicles,
-    vehicle_info,
-    vehicle_params,
-)
+from scenarios.kernel_car import DT, KernelCar
 
-DT = 0.05  # [s] of a tick
-EGO_TYPE = "vehicle.tesla.model3"
 ACCEL_LAG = 0.2  # [s] of the others
 STEER_RATE = 0.8  # [rad/s] of the others
 PHASE, GREEN, YELLOW = 13.0, 8.0, 3.0  # [s] of a traffic light, per approach
@@ -107,7 +96,7 @@ class LiveTraffic:
         fleet.half_width[:] = draw.uniform(0.85, 1.05, num)
         fleet.wheelbase[:] = 1.2 * fleet.half_length
         self._accel, self._angle, self._yaw_rate = np.zeros((3, num))
-        self._write_ego(ego)
+        model.write_ego(ego)
         model.set_ego_route(np.unique(route.lane[route.lane >= 0]))
         model.look(0.0)
         for row in range(model.vehicles.start, model.vehicles.stop):
@@ -146,7 +135,7 @@ class LiveTraffic:
         """Move on by one tick."""
         model = self._model
         fleet, crowd = model.fleet, model.crowd
-        self._write_ego(ego)
+        model.write_ego(ego)
         model.step(self._lights.at(self._now), self._now, DT)
         driven = fleet.active & fleet.driven
         self._accel += np.where(driven, fleet.accel - self._accel, 0.0) * DT / ACCEL_LAG
@@ -167,14 +156,6 @@ class LiveTraffic:
         vehicles, _ = model.recycle(self._now)
         for spot in vehicles:
             self._accel[spot.row] = self._angle[spot.row] = self._yaw_rate[spot.row] = 0.0
-
-    def _write_ego(self, ego: EgoState) -> None:
-        fleet = self._model.fleet
-        fleet.active[EGO], fleet.driven[EGO] = True, False
-        fleet.x[EGO], fleet.y[EGO], fleet.yaw[EGO] = ego.pose
-        fleet.z[EGO], fleet.speed[EGO] = ego.z, ego.speed
-        fleet.half_length[EGO], fleet.half_width[EGO] = ego.extent
-        fleet.wheelbase[EGO] = ego.wheelbase
 
 
 class Replay:
@@ -225,34 +206,13 @@ class Street:
 
     def __init__(self, graph: LaneGraph, route: Route, driver: Driver) -> None:
         self.graph, self.route, self.driver = graph, route, driver
-        self._state = np.zeros((1, NUM_VEHICLE_STATES))
-        x, y, z, yaw = route_poses(route, np.zeros(1), 0.0)[0]
-        self._z = float(z)
-        self._state[0, [VehicleState.X, VehicleState.Y, VehicleState.YAW]] = x, y, yaw
-        self._control = np.zeros((1, NUM_VEHICLE_CONTROLS))
-        self._params = vehicle_params(EGO_TYPE)[None, :]
-        self._info = vehicle_info(EGO_TYPE)
+        x, y, z, yaw = map(float, route_poses(route, np.zeros(1), 0.0)[0])
+        self._car = KernelCar(x, y, yaw, z)
         self._frame = 0
 
     def ego(self) -> EgoState:
         """Return ego as it is now."""
-        row = self._state[0]
-        yaw, vx, vy = row[VehicleState.YAW], row[VehicleState.VX], row[VehicleState.VY]
-        cos, sin = math.cos(yaw), math.sin(yaw)
-        return EgoState(
-            id=1,
-            pose=np.array([*row[[VehicleState.X, VehicleState.Y]], math.remainder(yaw, math.tau)]),
-            z=self._z,
-            velocity=np.array([cos * vx - sin * vy, sin * vx + cos * vy]),
-            speed=float(vx),
-            accel=float(row[VehicleState.AX]),
-            lateral_accel=float(row[VehicleState.AY]),
-            yaw_rate=float(row[VehicleState.YAW_RATE]),
-            steer=float(row[VehicleState.STEER]),
-            extent=np.array(self._info.extent[:2]),
-            wheelbase=self._info.wheelbase,
-            type_id=EGO_TYPE,
-        )
+        return self._car.ego()
 
     def drive(
         self, others: Others, ticks: int, seen: Callable[[Step], None] = lambda step: None
@@ -277,18 +237,10 @@ class Street:
             spent = time.thread_time() - begin
             gap = np.hypot(*(actors.pose[:, :2] - ego.pose[:2]).T)
             seen(Step(ego, command, spent, int((gap < 150.0).sum())))
-            self._move(command)
+            self._car.step(command)
+            self._frame += 1
             others.step(self.ego())
             record = self.driver.trace.records[-1]
             if record.active[:1] == ("goal",) and abs(ego.speed) < 0.05 and self._frame > 100:
                 break
         return frames
-
-    def _move(self, command: Command) -> None:
-        self._control[0, VehicleControlIndex.THROTTLE] = command.throttle
-        self._control[0, VehicleControlIndex.BRAKE] = command.brake
-        self._control[0, VehicleControlIndex.STEER] = command.steer_norm
-        step_vehicles(
-            self._state, self._control, self._params, np.zeros((1, 2)), np.ones(1, bool), DT
-        )
-        self._frame += 1

@@ -54,8 +54,9 @@ def ground_height(ground: GroundArrays, x: float, y: float, z: float):
         height [m], slopes dz/dx and dz/dy [-].
     """
     nx, ny = ground.height.shape[0], ground.height.shape[1]
-    gx = min(max((x - ground.origin[0]) / ground.cell, 0.0), nx - 1.000001)
-    gy = min(max((y - ground.origin[1]) / ground.cell, 0.0), ny - 1.000001)
+    # In this order nan becomes 0: as an integer it is any node of memory.
+    gx = min(max(0.0, (x - ground.origin[0]) / ground.cell), nx - 1.000001)
+    gy = min(max(0.0, (y - ground.origin[1]) / ground.cell), ny - 1.000001)
     ix, iy = int(gx), int(gy)
     fx, fy = gx - ix, gy - iy
     a = _storey(ground.height, ix, iy, z)

@@ -15,6 +15,7 @@ from numba import njit
 
 from headway.frames import wrap_angle
 from headway.road.frenet import interpolate, project_line, sample_before
+from headway.road.grid import FAR
 from headway.road.ground import GroundArrays, ground_height
 from headway.road.lane_graph import LaneGraph, LaneKind
 from headway.types import Array
@@ -140,6 +141,8 @@ def find_lane(
     """
     nx, ny = lanes.grid_shape[0], lanes.grid_shape[1]
     reach = math.ceil(radius / lanes.grid_cell)
+    if not (abs(x) < FAR * lanes.grid_cell and abs(y) < FAR * lanes.grid_cell):
+        return -1, 0.0, 0.0  # nan as an integer is any cell of memory
     cx = math.floor((x - lanes.grid_origin[0]) / lanes.grid_cell)
     cy = math.floor((y - lanes.grid_origin[1]) / lanes.grid_cell)
     fx = (x - lanes.grid_origin[0]) - cx * lanes.grid_cell
@@ -289,15 +292,32 @@ def lanes_near(
 
 
 def project(graph: LaneGraph, lane: int, x: float, y: float) -> tuple[float, float]:
-    """Project a point on a lane; returns s [m], d [m] left positive."""
-    s, d, _ = project_on_lane(graph.arrays(), int(lane), float(x), float(y))
+    """Project a point on a lane; returns s [m], d [m] left positive.
+
+    Raises:
+        IndexError: there is no such lane.
+    """
+    s, d, _ = project_on_lane(graph.arrays(), _checked(graph, lane), float(x), float(y))
     return float(s), float(d)
 
 
 def pose_at(graph: LaneGraph, lane: int, s: float) -> tuple[float, float, float, float]:
-    """Return x, y, z [m] and yaw [rad] on a lane's centre at arc length `s` [m]."""
-    x, y, z, yaw = lane_pose(graph.arrays(), int(lane), float(s))
+    """Return x, y, z [m] and yaw [rad] on a lane's centre at arc length `s` [m].
+
+    Raises:
+        IndexError: there is no such lane.
+    """
+    x, y, z, yaw = lane_pose(graph.arrays(), _checked(graph, lane), float(s))
     return float(x), float(y), float(z), float(yaw)
+
+
+def _checked(graph: LaneGraph, lane: int) -> int:
+    """The kernels do not look: -1, which says that there is no lane, would read anywhere."""
+    if not 0 <= lane < graph.num_lanes:
+        raise IndexError(
+            f"{graph.name}: no lane {lane}; expected 0 to {graph.num_lanes - 1} (-1 means none)"
+        )
+    return int(lane)
 
 
 def ground_at(

@@ -187,7 +187,7 @@ def _room_to_stand(road: RoadArrays, fleet: Fleet, i: int, entry: int) -> bool:
     Between two junctions of a roundabout it cannot: who waited there for a free exit would close
     the circle, for ever when all do.
     """
-    before = fleet[i].plan[entry - 1] if entry > 0 else fleet[i].plan[0]
+    before = fleet[i].plan[entry - 1]
     return road.lane[before].length > 2.0 * fleet[i].half_length + LINE_GAP + 2.0
 
 

@@ -24,7 +24,7 @@ from headway.traffic.placing import vehicle_is_gone, vehicle_spot, walker_is_gon
 from headway.traffic.surroundings import look_ahead, weigh_lanes
 from headway.traffic.walkers import step_crowd, way_point
 from headway.traffic.walkways import build_walk_net
-from headway.types import Array
+from headway.types import Array, EgoState
 
 EGO = 0  # row of ego in the fleet
 FUTURE_POINTS = 18  # samples of ego's way ahead, 10 m apart
@@ -110,6 +110,15 @@ class TrafficModel:
             "vehicles": np.zeros(num),
             "walkers": np.zeros(config.num_walkers + config.num_foreign_walkers),
         }
+
+    def write_ego(self, ego: EgoState) -> None:
+        """Write where ego is; nobody here drives it."""
+        fleet = self.fleet
+        fleet.active[EGO], fleet.driven[EGO] = True, False
+        fleet.x[EGO], fleet.y[EGO], fleet.yaw[EGO] = ego.pose
+        fleet.z[EGO], fleet.speed[EGO] = ego.z, ego.speed
+        fleet.half_length[EGO], fleet.half_width[EGO] = ego.extent
+        fleet.wheelbase[EGO] = ego.wheelbase
 
     def set_ego_route(self, lanes: Array) -> None:
         """Tell which lanes ego will drive; without it, ego is taken to go straight on."""

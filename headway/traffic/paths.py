@@ -7,6 +7,7 @@ import math
 from numba import njit
 
 from headway.frames import wrap_angle
+from headway.road.grid import cells_near
 from headway.traffic.arrays import PATH_POINTS, PATH_STEP, PLAN_LANES, Fleet, RoadArrays, Scratch
 from headway.traffic.rng import chance
 
@@ -92,15 +93,13 @@ def nearest_lane(road: RoadArrays, vehicle, route_lane):
         lane (-1 when none is near), s [m].
     """
     x, y = vehicle.x, vehicle.y
-    cell = road.grid_cell
-    nx, ny = road.grid_shape[0], road.grid_shape[1]
-    reach = math.ceil(SEARCH_RADIUS / cell)
-    cx = math.floor((x - road.grid_origin[0]) / cell)
-    cy = math.floor((y - road.grid_origin[1]) / cell)
+    x0, x1, y0, y1 = cells_near(
+        road.grid_origin, road.grid_cell, road.grid_shape, x, y, SEARCH_RADIUS
+    )
     best, best_p = 1e18, -1
-    for ix in range(max(cx - reach, 0), min(cx + reach, nx - 1) + 1):
-        for iy in range(max(cy - reach, 0), min(cy + reach, ny - 1) + 1):
-            c = ix * ny + iy
+    for ix in range(x0, x1):
+        for iy in range(y0, y1):
+            c = ix * road.grid_shape[1] + iy
             for k in range(road.grid_start[c], road.grid_start[c + 1]):
                 p = road.grid_point[k]
                 at = road.point[p]

@@ -6,6 +6,7 @@ import math
 
 from numba import njit
 
+from headway.road.grid import cells_near
 from headway.traffic.arrays import FAR, Crowd, Fleet, Hold, RoadArrays
 from headway.traffic.paths import same_level
 from headway.traffic.rng import uniform
@@ -188,19 +189,15 @@ def vehicle_spot(
         Index of the lane point, -1 when there is none, and the speed [m/s].
     """
     ex, ey, eyaw = fleet[ego].x, fleet[ego].y, fleet[ego].yaw
-    cell = road.grid_cell
     fast = is_fast(road, fleet[ego])
     full = spare_room(fleet, crowd, ego, fast) <= 0.0
     most = 3 * CROWDED if fast else CROWDED
     spread = FAST_SPREAD if fast else (FIRST_SPREAD if first else SPREAD)
     ring = FIRST_RING if first else (FAST_RING if fast and not full else RING)
-    x0 = math.floor((ex - ring - road.grid_origin[0]) / cell)
-    x1 = math.floor((ex + ring - road.grid_origin[0]) / cell)
-    y0 = math.floor((ey - ring - road.grid_origin[1]) / cell)
-    y1 = math.floor((ey + ring - road.grid_origin[1]) / cell)
+    x0, x1, y0, y1 = cells_near(road.grid_origin, road.grid_cell, road.grid_shape, ex, ey, ring)
     best, best_p, best_speed = -1e300, -1, 0.0
-    for ix in range(max(x0, 0), min(x1, road.grid_shape[0] - 1) + 1):
-        for iy in range(max(y0, 0), min(y1, road.grid_shape[1] - 1) + 1):
+    for ix in range(x0, x1):
+        for iy in range(y0, y1):
             c = ix * road.grid_shape[1] + iy
             for k in range(road.grid_start[c], road.grid_start[c + 1]):
                 p = road.grid_point[k]

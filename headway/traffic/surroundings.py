@@ -7,6 +7,7 @@ import math
 from numba import njit
 
 from headway.frames import wrap_angle
+from headway.road.grid import cells_near
 from headway.traffic.arrays import FAR, Crowd, Fleet, RoadArrays, Scratch
 from headway.traffic.paths import LEVEL, point_at
 
@@ -145,13 +146,11 @@ def _mark_beside(road: RoadArrays, start, end, reach) -> None:
     """Let `reach` be 0 for the lanes that run along the piece of ego's way from start to end."""
     dx, dy = end[0] - start[0], end[1] - start[1]
     length = math.hypot(dx, dy)
-    cell = road.grid_cell
-    x0 = math.floor((end[0] - BESIDE - road.grid_origin[0]) / cell)
-    x1 = math.floor((end[0] + BESIDE - road.grid_origin[0]) / cell)
-    y0 = math.floor((end[1] - BESIDE - road.grid_origin[1]) / cell)
-    y1 = math.floor((end[1] + BESIDE - road.grid_origin[1]) / cell)
-    for ix in range(max(x0, 0), min(x1, road.grid_shape[0] - 1) + 1):
-        for iy in range(max(y0, 0), min(y1, road.grid_shape[1] - 1) + 1):
+    x0, x1, y0, y1 = cells_near(
+        road.grid_origin, road.grid_cell, road.grid_shape, end[0], end[1], BESIDE
+    )
+    for ix in range(x0, x1):
+        for iy in range(y0, y1):
             c = ix * road.grid_shape[1] + iy
             for k in range(road.grid_start[c], road.grid_start[c + 1]):
                 point = road.point[road.grid_point[k]]

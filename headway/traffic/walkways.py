@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
+from headway.road.grid import cells_near
 from headway.road.lane_graph import LaneGraph, LaneKind
 from headway.traffic.arrays import RoadArrays
 from headway.types import Array
@@ -55,12 +56,10 @@ class WalkNet(NamedTuple):
 @njit(cache=True)
 def clearance(road: RoadArrays, x: float, y: float) -> float:
     """Distance [m] from a point to the nearest driving lane's edge, negative on it, 8 at most."""
-    reach = math.ceil(10.0 / road.grid_cell)
-    cx = math.floor((x - road.grid_origin[0]) / road.grid_cell)
-    cy = math.floor((y - road.grid_origin[1]) / road.grid_cell)
+    x0, x1, y0, y1 = cells_near(road.grid_origin, road.grid_cell, road.grid_shape, x, y, 12.0)
     best = 8.0
-    for ix in range(max(cx - reach, 0), min(cx + reach, road.grid_shape[0] - 1) + 1):
-        for iy in range(max(cy - reach, 0), min(cy + reach, road.grid_shape[1] - 1) + 1):
+    for ix in range(x0, x1):
+        for iy in range(y0, y1):
             c = ix * road.grid_shape[1] + iy
             for k in range(road.grid_start[c], road.grid_start[c + 1]):
                 p = road.grid_point[k]

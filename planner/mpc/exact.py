@@ -26,13 +26,13 @@ from headway.cost import NUM_COST_PARAMS, NUM_STAGE_PARAMS
 from headway.types import Array, check_shape
 from planner.mpc.problem import NS, NU, NX, Limits
 from planner.mpc.solver import (
-    _DOUBLE,
+    DOUBLE,
     STATUS,
+    Given,
     RtiSolver,
     TerminalExpansion,
-    _Given,
-    _library,
-    _pointer,
+    load_library,
+    pointer,
 )
 
 TOLERANCE = 1e-8  # of the KKT residual
@@ -108,22 +108,22 @@ class _Batch(ctypes.Structure):
     """`batch` of adjoint.c."""
 
     _fields_ = [
-        *((name, _DOUBLE) for name in ("X", "U", "s", "duals", "info")),
+        *((name, DOUBLE) for name in ("X", "U", "s", "duals", "info")),
         ("status", ctypes.POINTER(ctypes.c_int)),
-        *((name, _DOUBLE) for name in
+        *((name, DOUBLE) for name in
           ("loss_x", "loss_u", "x0", "P", "G", "vx", "vg", "vH")),
     ]  # fmt: skip
 
 
 @cache
 def _functions() -> ctypes.CDLL:
-    library = _library()
+    library = load_library()
     library.mpc_converge_batch.restype = None
     library.mpc_converge_batch.argtypes = [
-        ctypes.c_void_p, ctypes.c_int, _Given, _Batch, ctypes.c_int, ctypes.c_double,
+        ctypes.c_void_p, ctypes.c_int, Given, _Batch, ctypes.c_int, ctypes.c_double,
     ]  # fmt: skip
     library.mpc_adjoint_batch.restype = None
-    library.mpc_adjoint_batch.argtypes = [ctypes.c_void_p, ctypes.c_int, _Given, _Batch]
+    library.mpc_adjoint_batch.argtypes = [ctypes.c_void_p, ctypes.c_int, Given, _Batch]
     return library
 
 
@@ -222,13 +222,13 @@ class ExactSolver(RtiSolver):
             array[~minimum] = 0.0
         return Gradients(out["x0"], out["P"], out["G"], terminal, minimum)
 
-    def _pointers(self, problems: Problems) -> _Given:
+    def _pointers(self, problems: Problems) -> Given:
         v = problems.terminal
-        return _Given(
-            *(_pointer(a) for a in (problems.x0, problems.stages, problems.shared, self.dt,
+        return Given(
+            *(pointer(a) for a in (problems.x0, problems.stages, problems.shared, self.dt,
                                     self._q, self._bounds)),
             *((None,) * 3 if v is None else
-              (_pointer(a) for a in (v.point, v.gradient, v.hessian))),
+              (pointer(a) for a in (v.point, v.gradient, v.hessian))),
         )  # fmt: skip
 
 
@@ -261,5 +261,5 @@ def _own(array: Array) -> Array:
 def _batch(status: Array, **arrays: Array) -> _Batch:
     return _Batch(
         status=status.ctypes.data_as(ctypes.POINTER(ctypes.c_int)),
-        **{name: _pointer(array) for name, array in arrays.items()},
+        **{name: pointer(array) for name, array in arrays.items()},
     )

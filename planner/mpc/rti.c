@@ -38,6 +38,17 @@ static void fixed_parts(mpc *m) {
   }
 }
 
+/* Make the quadratic program, its solution and its workspace as new. HPIPM multiplies what its
+ * workspace holds from the solve before by zero: a nan in it would spoil every later solve. */
+static void clear_qp(mpc *m) {
+  size_t qp = d_ocp_qp_memsize(&m->dim), sol = d_ocp_qp_sol_memsize(&m->dim),
+         ws = d_ocp_qp_ipm_ws_memsize(&m->dim, &m->arg);
+  d_ocp_qp_create(&m->dim, &m->qp, memset(m->qp_memory, 0, qp));
+  d_ocp_qp_sol_create(&m->dim, &m->sol, memset(m->sol_memory, 0, sol));
+  d_ocp_qp_ipm_ws_create(&m->dim, &m->arg, &m->ws, memset(m->ws_memory, 0, ws));
+  fixed_parts(m);
+}
+
 /* A solver for N intervals; NULL when memory is short. */
 mpc *mpc_new(int N, const int *family, int qp_iterations, double qp_tolerance) {
   mpc *m = calloc(1, sizeof(mpc));
@@ -55,8 +66,6 @@ mpc *mpc_new(int N, const int *family, int qp_iterations, double qp_tolerance) {
   }
   d_ocp_qp_dim_create(N, &m->dim, block(m, d_ocp_qp_dim_memsize(N)));
   d_ocp_qp_dim_set_all(nx, nu, nbx, nbu, ng, ns, &m->dim);
-  d_ocp_qp_create(&m->dim, &m->qp, block(m, d_ocp_qp_memsize(&m->dim)));
-  d_ocp_qp_sol_create(&m->dim, &m->sol, block(m, d_ocp_qp_sol_memsize(&m->dim)));
   d_ocp_qp_ipm_arg_create(&m->dim, &m->arg, block(m, d_ocp_qp_ipm_arg_memsize(&m->dim)));
   d_ocp_qp_ipm_arg_set_default(QP_MODE, &m->arg);
   d_ocp_qp_ipm_arg_set_iter_max(&qp_iterations, &m->arg);
@@ -64,8 +73,9 @@ mpc *mpc_new(int N, const int *family, int qp_iterations, double qp_tolerance) {
   d_ocp_qp_ipm_arg_set_tol_eq(&qp_tolerance, &m->arg);
   d_ocp_qp_ipm_arg_set_tol_ineq(&qp_tolerance, &m->arg);
   d_ocp_qp_ipm_arg_set_tol_comp(&qp_tolerance, &m->arg);
-  d_ocp_qp_ipm_ws_create(&m->dim, &m->arg, &m->ws,
-                         block(m, d_ocp_qp_ipm_ws_memsize(&m->dim, &m->arg)));
+  m->qp_memory = block(m, d_ocp_qp_memsize(&m->dim));
+  m->sol_memory = block(m, d_ocp_qp_sol_memsize(&m->dim));
+  m->ws_memory = block(m, d_ocp_qp_ipm_ws_memsize(&m->dim, &m->arg));
   m->at = block(m, (N + 1) * sizeof(stage));
   m->mult = block(m, (N + 1) * sizeof(multipliers));
   int row = 2 * ((N + 1) * (NX + NU + NS)) + N * NU;
@@ -84,7 +94,7 @@ mpc *mpc_new(int N, const int *family, int qp_iterations, double qp_tolerance) {
     return NULL;
   }
   memcpy(m->family, family, NH * sizeof(int));
-  fixed_parts(m);
+  clear_qp(m);
   return m;
 }
 
@@ -276,8 +286,10 @@ int quadratic_step(mpc *m, const given *in, int *qp_iterations) {
   d_ocp_qp_ipm_get_iter(&m->ws, &more);
   d_ocp_qp_ipm_get_status(&m->ws, &state);
   *qp_iterations += more;
-  if (!fetch(m) || state == NAN_SOL) return NOT_FINITE;
-  return state == SUCCESS || state == MAX_ITER || state == MIN_STEP ? OK : QP_FAILED;
+  int finite = fetch(m) && state != NAN_SOL;
+  if (finite && (state == SUCCESS || state == MAX_ITER || state == MIN_STEP)) return OK;
+  clear_qp(m);
+  return finite ? QP_FAILED : NOT_FINITE;
 }
 
 /* Take the step as far as it lowers the cost, rolled out; returns the new cost. */

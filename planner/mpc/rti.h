@@ -52,6 +52,7 @@ typedef struct {
   struct d_ocp_qp_sol sol;
   struct d_ocp_qp_ipm_arg arg;
   struct d_ocp_qp_ipm_ws ws;
+  void *qp_memory, *sol_memory, *ws_memory;
   stage *at;          /* N + 1 */
   multipliers *mult;  /* N + 1; pi of stage k belongs to the dynamics into k + 1 */
   double *X, *U, *s, *X2, *U2, *s2, *dU;

@@ -25,7 +25,7 @@ from planner.mpc.start import rolled_out
 log = logging.getLogger(__name__)
 
 STATUS = ("ok", "qp_failed", "not_finite", "no_progress")
-_DOUBLE = ctypes.POINTER(ctypes.c_double)
+DOUBLE = ctypes.POINTER(ctypes.c_double)
 
 
 @dataclass(frozen=True)
@@ -84,15 +84,15 @@ class Solver(Protocol):
         ...
 
 
-class _Given(ctypes.Structure):
+class Given(ctypes.Structure):
     """`given` of rti.c."""
 
-    _fields_ = [(name, _DOUBLE) for name in
+    _fields_ = [(name, DOUBLE) for name in
                 ("x0", "P", "G", "dt", "q", "bounds", "vx", "vg", "vH")]  # fmt: skip
 
 
 @cache
-def _library() -> ctypes.CDLL:
+def load_library() -> ctypes.CDLL:
     """The compiled solver.
 
     Raises:
@@ -108,8 +108,8 @@ def _library() -> ctypes.CDLL:
     ]  # fmt: skip
     library.mpc_free.argtypes = [ctypes.c_void_p]
     library.mpc_solve.argtypes = [
-        ctypes.c_void_p, ctypes.POINTER(_Given), _DOUBLE, _DOUBLE, _DOUBLE,
-        ctypes.c_int, ctypes.c_double, _DOUBLE,
+        ctypes.c_void_p, ctypes.POINTER(Given), DOUBLE, DOUBLE, DOUBLE,
+        ctypes.c_int, ctypes.c_double, DOUBLE,
     ]  # fmt: skip
     return library
 
@@ -136,7 +136,7 @@ class RtiSolver:
         self.dt = np.ascontiguousarray(dt, np.float64)
         self._limits = limits
         self.horizon = n = len(self.dt)
-        self._library = _library()
+        self._library = load_library()
         family = (ctypes.c_int * len(ROW_FAMILY))(*(int(f) for f in ROW_FAMILY))
         self._handle: Any = self._library.mpc_new(n, family, qp_iterations, qp_tolerance)
         if not self._handle:
@@ -148,8 +148,8 @@ class RtiSolver:
         self._shared = np.empty(NUM_COST_PARAMS)
         self._v = [np.zeros(NX), np.zeros(NX), np.zeros((NX, NX))]
         self._info = np.empty(6)
-        self._given = _Given(
-            *(_pointer(a) for a in (self._x0, self._stages, self._shared, self.dt, self._q,
+        self._given = Given(
+            *(pointer(a) for a in (self._x0, self._stages, self._shared, self.dt, self._q,
                                     self._bounds)),
             None, None, None,
         )  # fmt: skip
@@ -190,15 +190,15 @@ class RtiSolver:
         else:
             self._v[0][:], self._v[1][:] = terminal.point, terminal.gradient
             self._v[2][:] = terminal.hessian
-            given.vx, given.vg, given.vH = (_pointer(a) for a in self._v)
+            given.vx, given.vg, given.vH = (pointer(a) for a in self._v)
         states = np.zeros((n + 1, NX))
         found = np.array(inputs, np.float64, order="C")
         if not np.isfinite(found).all():
             found = np.nan_to_num(found, posinf=0.0, neginf=0.0)
         slacks = np.zeros((n, NS))
         status = self._library.mpc_solve(
-            self._handle, ctypes.byref(given), _pointer(states), _pointer(found), _pointer(slacks),
-            iterations, tolerance, _pointer(self._info),
+            self._handle, ctypes.byref(given), pointer(states), pointer(found), pointer(slacks),
+            iterations, tolerance, pointer(self._info),
         )  # fmt: skip
         before, cost, residual, count, qp_count, _ = self._info
         if not isfinite(before):  # nothing was done: the warm start cannot be rolled out
@@ -227,5 +227,6 @@ def _warn_once(reason: str) -> None:
     log.warning("the MPC runs on its slow fallback, CasADi's sqpmethod: %s", reason)
 
 
-def _pointer(array: Array) -> Any:
-    return array.ctypes.data_as(_DOUBLE)
+def pointer(array: Array) -> Any:
+    """Return where the numbers of a float64 array are; the caller keeps it alive."""
+    return array.ctypes.data_as(DOUBLE)

@@ -20,6 +20,7 @@ from headway.cost import (
     StageParam,
 )
 from headway.types import Array
+from planner.contacts import poses_at
 from planner.corridor import nearest_on
 from planner.rollout import AT, BOUND_SPEED, STANDS
 
@@ -214,25 +215,19 @@ def fill_obstacles(
         Rows (MAX_OBSTACLES,) of the agents that were written, -1 for none, nearest first.
     """
     num, steps = len(states), mean.shape[1]
+    poses = poses_at(pose, mean, dt, t)
     near = np.full(len(kind), 1e9)
     shape = np.empty((len(kind), num, NUM_OBSTACLE_COLUMNS))
     for a in range(len(kind)):
         if skip[a] or math.hypot(pose[a, 0] - states[0, 0], pose[a, 1] - states[0, 1]) > 150.0:
             continue
         for k in range(num):
-            f = min(t[k] / dt, float(steps)) - 1.0
-            j = min(max(math.floor(f), -1), steps - 2)
-            f -= j
             o = shape[a, k]
-            after = mean[a, j + 1]
-            before = pose[a] if j < 0 else mean[a, j]
-            for c in range(2):
-                o[c] = before[c] + f * (after[c] - before[c])
-            turn = after[2] - before[2]
-            turn -= 2.0 * math.pi * round(turn / (2.0 * math.pi))
-            o[2] = before[2] + f * turn
+            o[:3] = poses[a, k]
             c, s = math.cos(o[2]), math.sin(o[2])
-            p = covariance[a, j + 1] * (f if j < 0 else 1.0)
+            # The spread of the step that is under way; before the first it grows from nothing.
+            j = min(math.floor(t[k] / dt), steps - 1)
+            p = covariance[a, j] * (t[k] / dt if j == 0 else 1.0)
             along = math.sqrt(max(c * c * p[0, 0] + 2.0 * c * s * p[0, 1] + s * s * p[1, 1], 0.0))
             across = math.sqrt(max(s * s * p[0, 0] - 2.0 * c * s * p[0, 1] + c * c * p[1, 1], 0.0))
             cos, sin = abs(math.cos(states[k, 2] - o[2])), abs(math.sin(states[k, 2] - o[2]))

@@ -315,3 +315,20 @@ def test_route_projection_uses_the_hint_where_the_route_meets_itself():
         assert wrap_angle(yaw[0] - 1.5) == pytest.approx(0.0, abs=0.01)  # 30 m on a radius of 20 m
     assert route_value(route, route.curvature, 30.0) == pytest.approx(0.05, rel=0.01)
     assert route_index(route, 30.4) == np.searchsorted(route.s, 30.4) - 1
+
+
+@pytest.mark.parametrize("wrong", [math.nan, math.inf, -math.inf, 1e300, -9.3e18])
+def test_a_place_that_is_none_has_no_lane_and_ends_no_process(overpass, wrong):
+    for x, y in ((wrong, 0.0), (0.0, wrong), (wrong, wrong)):
+        assert nearest_lane(overpass, x, y)[0] == -1
+        lane, _, _ = nearest_lanes(overpass, np.array([[x, y, 0.0]]), np.zeros(1), radius=40.0)
+        assert lane[0] == -1
+        ground_at(overpass, x, y)
+
+
+@pytest.mark.parametrize("lane", [-1, 10_000])
+def test_a_lane_that_is_none_is_refused(overpass, lane):
+    with pytest.raises(IndexError, match=f"no lane {lane}"):
+        pose_at(overpass, lane, 1.0)
+    with pytest.raises(IndexError, match=f"no lane {lane}"):
+        project(overpass, lane, 0.0, 0.0)

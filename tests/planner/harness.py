@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from headway.driver import Driver
+from headway.interfaces import Language, Planner
 from headway.road.frenet import project_on_route, route_poses
 from headway.road.lane_graph import LaneGraph
 from headway.road.route import Route
@@ -21,36 +22,22 @@ from headway.types import (
     ActorSnapshot,
     AgentKind,
     Command,
-    EgoState,
     Observation,
     SignalState,
 )
-from headway.vehicle import (
-    NUM_VEHICLE_CONTROLS,
-    NUM_VEHICLE_STATES,
-    VehicleControlIndex,
-    VehicleParam,
-    VehicleState,
-    step_vehicles,
-    vehicle_info,
-    vehicle_params,
-)
-from headway.vehicle.kernel import cruise_gear, gear_ratio
 from language.route import RouteLanguage
 from perception.privileged import PrivilegedPerception
 from planner.idm import IdmPlanner
 from planner.safety import EmergencyBrake
 from planner.tracker import PlanTracker
+from scenarios.kernel_car import DT, EGO_TYPE, KernelCar
 from world_model.constant_velocity import ConstantVelocity
 
-DT = 0.05
-EGO_TYPE = "vehicle.tesla.model3"
 
-
-def make_driver() -> Driver:
+def make_driver(planner: Planner | None = None, language: Language | None = None) -> Driver:
     return Driver(
-        PrivilegedPerception(), RouteLanguage(), ConstantVelocity(), IdmPlanner(), PlanTracker(),
-        EmergencyBrake(),
+        PrivilegedPerception(), language or RouteLanguage(), ConstantVelocity(),
+        planner or IdmPlanner(), PlanTracker(), EmergencyBrake(),
     )  # fmt: skip
 
 
@@ -98,40 +85,14 @@ class World:
     driver: Driver = field(default_factory=make_driver)
 
     def __post_init__(self) -> None:
-        self.state = np.zeros((1, NUM_VEHICLE_STATES))
         x, y, _, yaw = route_poses(self.route, np.array([self.start_s]), self.start_d)[0]
-        self.state[0, [VehicleState.X, VehicleState.Y, VehicleState.YAW]] = x, y, yaw
-        self.control = np.zeros((1, NUM_VEHICLE_CONTROLS))
-        self.params = vehicle_params(self.type_id)[None, :]
-        if self.start_speed > 0.0:  # in gear, the clutch closed
-            row, param, speed = self.state[0], self.params[0], self.start_speed
-            gear = cruise_gear(param, speed)
-            row[[VehicleState.VX, VehicleState.GEAR]] = speed, gear
-            wheel = speed / param[VehicleParam.WHEEL_RADIUS]
-            row[VehicleState.ENGINE_SPEED] = wheel * gear_ratio(param, gear)
-            row[VehicleState.SHIFT_AGE] = 1.0
-        self.info = vehicle_info(self.type_id)
+        car = KernelCar(float(x), float(y), float(yaw), 0.0, self.start_speed, self.type_id)
+        self.car, self.state, self.params, self.info = car, car.state, car.params, car.info
         self.t, self.frame, self.min_gap = 0.0, 0, math.inf
         self.overlaps: list[tuple[float, int]] = []
 
     def observe(self) -> Observation:
-        row = self.state[0]
-        yaw, vx, vy = row[VehicleState.YAW], row[VehicleState.VX], row[VehicleState.VY]
-        c, s = math.cos(yaw), math.sin(yaw)
-        ego = EgoState(
-            id=1,
-            pose=np.array([*row[[VehicleState.X, VehicleState.Y]], math.remainder(yaw, math.tau)]),
-            z=0.0,
-            velocity=np.array([c * vx - s * vy, s * vx + c * vy]),
-            speed=float(vx),
-            accel=float(row[VehicleState.AX]),
-            lateral_accel=float(row[VehicleState.AY]),
-            yaw_rate=float(row[VehicleState.YAW_RATE]),
-            steer=float(row[VehicleState.STEER]),
-            extent=np.array(self.info.extent[:2]),
-            wheelbase=self.info.wheelbase,
-            type_id=self.type_id,
-        )
+        ego = self.car.ego()
         num = len(self.scripts)
         pose = np.array([a.motion(self.t) for a in self.scripts]).reshape(num, 4)
         speed = pose[:, 3]
@@ -155,10 +116,7 @@ class World:
         return Observation(self.frame, self.t, ego, actors, {}, (), self.graph, self.route)
 
     def step(self, command: Command) -> None:
-        self.control[0, VehicleControlIndex.THROTTLE] = command.throttle
-        self.control[0, VehicleControlIndex.BRAKE] = command.brake
-        self.control[0, VehicleControlIndex.STEER] = command.steer_norm
-        step_vehicles(self.state, self.control, self.params, np.zeros((1, 2)), np.ones(1, bool), DT)
+        self.car.step(command)
         self.t += DT
         self.frame += 1
 

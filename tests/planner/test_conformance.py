@@ -5,7 +5,6 @@ from dataclasses import fields, is_dataclass, replace
 import numpy as np
 import pytest
 
-from headway.driver import Driver
 from headway.parts import PARTS
 from headway.road.frenet import project_on_route, route_poses
 from headway.road.random_route import random_route
@@ -19,10 +18,7 @@ from headway.types import (
     StateIndex,
 )
 from language.route import RouteLanguage
-from perception.privileged import PrivilegedPerception
-from planner.safety import EmergencyBrake
-from planner.tracker import PlanTracker
-from tests.planner.harness import Scripted, World, along, straight
+from tests.planner.harness import Scripted, World, along, make_driver, straight
 from world_model.constant_velocity import ConstantVelocity
 
 PLANNERS = [p for p in PARTS if p.group == "planner" and not p.on_server]
@@ -44,13 +40,6 @@ class Told(RouteLanguage):
 
     def goal(self, scene):
         return replace(super().goal(scene), **self.changes)
-
-
-def driver_of(planner, language=None) -> Driver:
-    return Driver(
-        PrivilegedPerception(), language or RouteLanguage(), ConstantVelocity(), planner,
-        PlanTracker(), EmergencyBrake(),
-    )  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +69,7 @@ def scenes(grid, route):
     ]
     part = next(p for p in PLANNERS if p.name == "idm")
     world = World(grid, route, scripts, start_s=5.0, start_speed=8.0,
-                  driver=driver_of(part.make(part.config_class()())))  # fmt: skip
+                  driver=make_driver(part.make(part.config_class()())))  # fmt: skip
     seen = []
     world.drive(5.0, until=lambda w: seen.append(w.driver.scene) is not None)
     assert len(seen) == 100
@@ -238,7 +227,7 @@ def test_with_no_lane_near_it_still_gives_a_plan(planner, scenes, aside):
 def test_it_keeps_to_the_speed_that_it_was_given(grid, route, planner, start_speed):
     cap = 5.0
     world = World(grid, route, start_s=5.0, start_speed=start_speed,
-                  driver=driver_of(planner, Told(speed_cap=cap)))  # fmt: skip
+                  driver=make_driver(planner, Told(speed_cap=cap)))  # fmt: skip
     world.drive(12.0)
     speed = world.driver.trace.column("speed")
     assert speed[-100:].max() < cap + 0.3
@@ -249,7 +238,7 @@ def test_it_keeps_to_the_speed_that_it_was_given(grid, route, planner, start_spe
 @pytest.mark.parametrize("stop_s", [60.0, 110.0])
 def test_it_stops_where_it_was_told_to(grid, route, planner, stop_s):
     world = World(grid, route, start_s=5.0, start_speed=9.0,
-                  driver=driver_of(planner, Told(stop_s=stop_s)))  # fmt: skip
+                  driver=make_driver(planner, Told(stop_s=stop_s)))  # fmt: skip
     world.drive(25.0)
     s, _ = world.s_d()
     assert stop_s - 3.0 < s[-1] < stop_s + 0.2
@@ -263,7 +252,7 @@ def test_it_follows_a_slow_lead_and_stops_when_that_one_does(grid, route, planne
         return 40.0 + 5.0 * min(t, 8.0) - (0.0 if t < 8.0 else -2.5 * min(t - 8.0, 2.0))
 
     world = World(grid, route, [Scripted(along(route, lead))], start_s=5.0, start_speed=9.0,
-                  driver=driver_of(planner))  # fmt: skip
+                  driver=make_driver(planner))  # fmt: skip
     world.drive(20.0)
     assert not world.overlaps
     s, _ = world.s_d()
@@ -274,7 +263,7 @@ def test_it_follows_a_slow_lead_and_stops_when_that_one_does(grid, route, planne
 
 
 def test_it_stays_on_its_route(grid, route, planner):
-    world = World(grid, route, start_s=5.0, start_speed=5.0, driver=driver_of(planner))
+    world = World(grid, route, start_s=5.0, start_speed=5.0, driver=make_driver(planner))
     world.drive(60.0, until=lambda w: project_on_route(
         route, w.state[:, :2], None)[0][0] > route.length - 5.0)  # fmt: skip
     s, d = world.s_d()

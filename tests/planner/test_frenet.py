@@ -7,25 +7,19 @@ import math
 import numpy as np
 import pytest
 
-from headway.driver import Driver
-from headway.road.lane_graph import LaneGraph, StopKind
+from headway.road.lane_graph import LaneGraph
 from headway.road.route import Route
 from headway.road.routing import plan_route, random_route
-from headway.types import NUM_STATES, Plan, SignalState, StateIndex
-from language.route import RouteLanguage
-from perception.privileged import PrivilegedPerception
+from headway.types import NUM_STATES, Plan, StateIndex
 from planner.beside import bounds_beside, road_beside
 from planner.contacts import NONE, first_contact, stays_safe
 from planner.frenet.config import FrenetConfig
 from planner.frenet.planner import FrenetPlanner
 from planner.frenet.polynomials import quartic, quintic, squared_jerk, value
 from planner.frenet.sampling import Law, Road, Start, across, motion
-from planner.safety import EmergencyBrake
-from planner.tracker import PlanTracker
-from world_model.constant_velocity import ConstantVelocity
 
-from .harness import Scripted, World, along
-from .test_drive import assert_clear, front, goal_reached, lights, long_straight, speeds, spot
+from .harness import Scripted, World, along, make_driver
+from .test_drive import assert_clear, front, goal_reached, long_straight, speeds
 
 CONFIG = FrenetConfig()
 LAW = Law(
@@ -34,13 +28,6 @@ LAW = Law(
     CONFIG.duration, CONFIG.deviation, CONFIG.lateral_jerk, CONFIG.lateral_duration, CONFIG.offset,
 )  # fmt: skip
 WHEELBASE, HALF = 2.8, 1.4
-
-
-def make_driver(planner: FrenetPlanner | None = None) -> Driver:
-    return Driver(
-        PrivilegedPerception(), RouteLanguage(), ConstantVelocity(), planner or FrenetPlanner(),
-        PlanTracker(), EmergencyBrake(),
-    )  # fmt: skip
 
 
 def single_lane(grid: LaneGraph) -> Route:
@@ -192,34 +179,12 @@ def test_who_parks_beside_bounds_only_the_ways_that_it_blocks(grid):
         ]
 
 
-@pytest.mark.parametrize("seed", [1, 2])
-def test_an_empty_route_is_driven_to_its_end(grid, seed):
-    route = random_route(grid, seed, min_length=500.0, max_length=800.0)
-    world = World(grid, route, driver=make_driver()).drive(200.0, goal_reached)
-    assert goal_reached(world)
-    s, d = world.s_d()
-    assert abs(s[-1] - route.length) < 1.5
-    assert np.abs(d).max() < 0.4
-    limit = np.interp(s, route.s, route.speed_limit)
-    assert (speeds(world) - limit).max() < 0.5
-    assert world.driver.trace.intervention_share() < 0.01
-
-
-def test_a_red_light_is_stopped_at_until_it_is_green(grid):
-    _, route, itinerary = spot(grid, StopKind.LIGHT, 1)
-    signals = lights(grid, (-1.0, SignalState.RED), (18.0, SignalState.GREEN))
-    world = World(grid, route, signals=signals, driver=make_driver()).drive(50.0, goal_reached)
-    t, at = world.driver.trace.column("t"), front(world)
-    assert 0.3 < itinerary.stop_s[0] - at[t < 18.0].max() < 4.0
-    assert speeds(world)[np.searchsorted(t, 17.9)] < 0.05
-    assert any(a.startswith("red_light") for r in world.driver.trace.records for a in r.active)
-    assert goal_reached(world)
-
-
 def test_who_parks_into_the_lane_is_nudged_around(grid):
     route = single_lane(grid)
     parked = Scripted(along(route, lambda t: 80.0, -2.2))
-    world = World(grid, route, [parked], driver=make_driver()).drive(40.0, goal_reached)
+    world = World(grid, route, [parked], driver=make_driver(FrenetPlanner())).drive(
+        40.0, goal_reached
+    )
     assert_clear(world)
     s, d = world.s_d()
     assert s[-1] > 100.0
@@ -233,7 +198,7 @@ def test_who_parks_into_the_lane_is_nudged_around(grid):
 def test_a_blocked_lane_is_stopped_for_where_there_is_no_other(grid):
     route = single_lane(grid)
     standing = Scripted(along(route, lambda t: 80.0))
-    world = World(grid, route, [standing], driver=make_driver()).drive(30.0)
+    world = World(grid, route, [standing], driver=make_driver(FrenetPlanner())).drive(30.0)
     assert 1.0 < 80.0 - 2.3 - front(world)[-1] < 5.0
     assert speeds(world)[-1] < 0.05
     assert world.driver.trace.intervention_share() < 0.01
@@ -242,7 +207,9 @@ def test_a_blocked_lane_is_stopped_for_where_there_is_no_other(grid):
 def test_a_blocked_lane_is_left_where_there_is_another(grid):
     route = long_straight(grid)
     standing = Scripted(along(route, lambda t: 90.0))
-    world = World(grid, route, [standing], driver=make_driver()).drive(40.0, goal_reached)
+    world = World(grid, route, [standing], driver=make_driver(FrenetPlanner())).drive(
+        40.0, goal_reached
+    )
     assert_clear(world)
     s, d = world.s_d()
     assert s[-1] > 250.0
@@ -254,7 +221,9 @@ def test_without_anything_that_holds_ego_brakes(grid):
     route = single_lane(grid)
     # Who stands 4 m ahead of a car at 36 km/h cannot be missed.
     standing = Scripted(along(route, lambda t: 48.7))
-    world = World(grid, route, [standing], start_s=40.0, start_speed=10.0, driver=make_driver())
+    world = World(
+        grid, route, [standing], start_s=40.0, start_speed=10.0, driver=make_driver(FrenetPlanner())
+    )
     driver, observation = world.driver, world.observe()
     scene = driver.perception.perceive(observation)
     goal = driver.language.goal(scene)
@@ -273,7 +242,10 @@ def test_without_anything_that_holds_ego_brakes(grid):
 def test_the_same_scene_gives_the_same_plan(grid):
     route = random_route(grid, 3, min_length=300.0, max_length=600.0)
     plans = [
-        World(grid, route, driver=make_driver()).drive(3.0).driver.trace.records[-1].plan
+        World(grid, route, driver=make_driver(FrenetPlanner()))
+        .drive(3.0)
+        .driver.trace.records[-1]
+        .plan
         for _ in range(2)
     ]
     np.testing.assert_array_equal(plans[0], plans[1])

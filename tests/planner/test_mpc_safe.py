@@ -99,16 +99,30 @@ def test_nothing_wild_comes_through_ipopt(solvers, seed: int, at: int, value: fl
     assert_sane(solvers["ipopt"].solve(x0, inputs, stages, shared()))
 
 
+def contradiction():
+    """A corridor without width, a line behind ego, an obstacle all over the road."""
+    stages = straight_road(10.0)
+    stages[:, StageParam.LEFT], stages[:, StageParam.RIGHT] = -1.0, 1.0
+    stages[:, StageParam.STOP_AHEAD] = -20.0
+    put_obstacle(stages, 0, 10.0, 0.0, 30.0, 10.0)
+    return initial(10.0), CALM, stages, shared()
+
+
 @pytest.mark.parametrize("name", ["rti", "sqpmethod"])
 def test_a_failure_leaves_nothing_behind(solvers, name: str):
-    x0, stages = dozen()["stop line at 10"]
-    before = solvers[name].solve(x0, CALM, stages, shared(), iterations=3)
-    spoilt = np.full_like(stages, np.nan)
-    failed = solvers[name].solve(x0, CALM, spoilt, shared(), iterations=3)
-    assert failed.status == "not_finite"
-    after = solvers[name].solve(x0, CALM, stages, shared(), iterations=3)
-    np.testing.assert_array_equal(before.states, after.states)
-    np.testing.assert_array_equal(before.inputs, after.inputs)
+    """Neither one that is seen before the quadratic program nor one in the midst of it."""
+    solve, (x0, inputs, stages, cost) = solvers[name].solve, contradiction()
+    before = solve(x0, inputs, stages, cost, iterations=3)
+    for column, value in (
+        (StageParam.REF_X, np.nan), (StageParam.REF_SPEED, np.inf),
+        (StageParam.REF_CURVATURE, 1e300), (StageParam.LEAD_SPEED, np.nan),
+    ):  # fmt: skip
+        spoilt = stages.copy()
+        spoilt[7, column] = value
+        solve(x0, inputs, spoilt, cost, iterations=3)
+        after = solve(x0, inputs, stages, cost, iterations=3)
+        np.testing.assert_array_equal(before.states, after.states)
+        np.testing.assert_array_equal(before.inputs, after.inputs)
 
 
 @pytest.mark.parametrize("name", ["rti", "sqpmethod"])
@@ -136,12 +150,7 @@ def test_a_state_that_is_not_finite_gives_a_car_that_stands(solvers, name: str):
 
 @pytest.mark.parametrize("name", ["rti", "sqpmethod"])
 def test_contradicting_rows_have_a_solution(solvers, name: str):
-    """A corridor without width, a line behind ego, an obstacle all over the road."""
-    stages = straight_road(10.0)
-    stages[:, StageParam.LEFT], stages[:, StageParam.RIGHT] = -1.0, 1.0
-    stages[:, StageParam.STOP_AHEAD] = -20.0
-    put_obstacle(stages, 0, 10.0, 0.0, 30.0, 10.0)
-    found = solvers[name].solve(initial(10.0), CALM, stages, shared(), iterations=20)
+    found = solvers[name].solve(*contradiction(), iterations=20)
     assert_sane(found)
     assert found.cost < found.cost_before
     assert found.slacks.max() > 0.5

@@ -6,12 +6,8 @@ import numpy as np
 import pytest
 
 from headway import bicycle
-from headway.driver import Driver
-from headway.road.lane_graph import LaneGraph, LaneKind, StopKind
-from headway.road.routing import random_route
-from headway.types import NUM_STATES, AgentKind, SignalState, StateIndex
-from language.route import RouteLanguage
-from perception.privileged import PrivilegedPerception
+from headway.road.lane_graph import LaneGraph, LaneKind
+from headway.types import NUM_STATES, AgentKind, StateIndex
 from planner.pdm_closed.planner import PdmClosedConfig, PdmClosedPlanner
 from planner.pdm_closed.score import (
     NONE,
@@ -24,23 +20,13 @@ from planner.pdm_closed.score import (
     totals,
 )
 from planner.pdm_closed.simulate import bicycle_step
-from planner.safety import EmergencyBrake
-from planner.tracker import PlanTracker
-from world_model.constant_velocity import ConstantVelocity
 
-from .harness import Scripted, World, along
-from .test_drive import assert_clear, front, goal_reached, lights, long_straight, speeds, spot
+from .harness import Scripted, World, along, make_driver
+from .test_drive import assert_clear, front, goal_reached, long_straight, speeds
 from .test_frenet import single_lane
 
 DT, SIZE, WHEELBASE = 0.1, np.array([2.4, 1.0]), 2.8
 WEIGHTS = (5.0, 5.0, 2.0)
-
-
-def make_driver() -> Driver:
-    return Driver(
-        PrivilegedPerception(), RouteLanguage(), ConstantVelocity(), PdmClosedPlanner(),
-        PlanTracker(), EmergencyBrake(),
-    )  # fmt: skip
 
 
 def test_the_compiled_bicycle_is_the_bicycle():
@@ -172,33 +158,12 @@ def test_the_drivable_area_is_lanes_and_no_pavement(grid: LaneGraph):
     assert area.right[20] == pytest.approx(-1.75, abs=0.02)
 
 
-@pytest.mark.parametrize("seed", [1, 2])
-def test_an_empty_route_is_driven_to_its_end(grid, seed):
-    route = random_route(grid, seed, min_length=500.0, max_length=800.0)
-    world = World(grid, route, driver=make_driver()).drive(200.0, goal_reached)
-    assert goal_reached(world)
-    s, d = world.s_d()
-    assert abs(s[-1] - route.length) < 1.5
-    assert np.abs(d).max() < 1.2
-    limit = np.interp(s, route.s, route.speed_limit)
-    assert (speeds(world) - limit).max() < 0.5
-    assert world.driver.trace.intervention_share() < 0.01
-
-
-def test_a_red_light_is_stopped_at_until_it_is_green(grid):
-    _, route, itinerary = spot(grid, StopKind.LIGHT, 0)
-    signals = lights(grid, (-1.0, SignalState.RED), (18.0, SignalState.GREEN))
-    world = World(grid, route, signals=signals, driver=make_driver()).drive(50.0, goal_reached)
-    t, at = world.driver.trace.column("t"), front(world)
-    assert 0.3 < itinerary.stop_s[0] - at[t < 18.0].max() < 4.0
-    assert speeds(world)[np.searchsorted(t, 17.9)] < 0.05
-    assert goal_reached(world)
-
-
 def test_a_lane_blocked_in_part_is_passed_where_there_is_room(grid):
     route = long_straight(grid)
     parked = Scripted(along(route, lambda t: 90.0, -1.9))
-    world = World(grid, route, [parked], driver=make_driver()).drive(40.0, goal_reached)
+    world = World(grid, route, [parked], driver=make_driver(PdmClosedPlanner())).drive(
+        40.0, goal_reached
+    )
     assert_clear(world)
     s, d = world.s_d()
     assert s[-1] > 250.0
@@ -208,7 +173,7 @@ def test_a_lane_blocked_in_part_is_passed_where_there_is_room(grid):
 def test_a_blocked_lane_is_stopped_for(grid):
     route = single_lane(grid)
     parked = Scripted(along(route, lambda t: 80.0))
-    world = World(grid, route, [parked], driver=make_driver()).drive(30.0)
+    world = World(grid, route, [parked], driver=make_driver(PdmClosedPlanner())).drive(30.0)
     assert 1.0 < 80.0 - 2.3 - front(world)[-1] < 4.0
     assert speeds(world)[-1] < 0.05
 
@@ -216,7 +181,14 @@ def test_a_blocked_lane_is_stopped_for(grid):
 def test_a_collision_that_no_policy_misses_is_an_emergency(grid):
     route = single_lane(grid)
     parked = Scripted(along(route, lambda t: 48.7))
-    world = World(grid, route, [parked], start_s=40.0, start_speed=10.0, driver=make_driver())
+    world = World(
+        grid,
+        route,
+        [parked],
+        start_s=40.0,
+        start_speed=10.0,
+        driver=make_driver(PdmClosedPlanner()),
+    )
     driver = world.driver
     scene = driver.perception.perceive(world.observe())
     goal = driver.language.goal(scene)

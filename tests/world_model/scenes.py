@@ -110,8 +110,9 @@ NOWHERE = proposals_of(Agent(1e5, 1e5, 0.0, 0.0), [0.0])
 
 
 def straight_lane(graph: LaneGraph, least: float) -> int:
-    """The first driving lane outside junctions, straight and at least so many metres long."""
-    for lane in np.flatnonzero((graph.kind == LaneKind.DRIVING) & (graph.junction < 0)):
+    """The first two-way driving lane outside junctions, straight and at least so long [m]."""
+    two_way = (graph.junction < 0) & (graph.opposite >= 0)
+    for lane in np.flatnonzero((graph.kind == LaneKind.DRIVING) & two_way):
         if graph.length[lane] >= least and np.ptp(np.unwrap(graph.yaw[graph.points(lane)])) < 0.01:
             return int(lane)
     raise LookupError(f"{graph.name}: no straight lane of {least} m")
