@@ -27,6 +27,7 @@ from headway.types import (
 from planner import corridor
 from planner.bounds import BoundList
 from planner.car import car_params
+from planner.contacts import others_until
 from planner.homotopies import LaneOption, lane_options, route_lanes
 from planner.idm import IdmPlanner, Rollout
 from planner.mpc.config import MpcConfig
@@ -160,7 +161,10 @@ class MpcPlanner:
         same = np.abs(seen[:, corridor.HEADING]) < 0.8
         near = np.abs(seen[:, corridor.D] - ego.d) < 1.75
         # Who is behind ego in its lane and goes its way keeps its distance by itself.
-        self._behind = same & near & (seen[:, corridor.FRONT] < ego.s)
+        behind = same & near & (seen[:, corridor.FRONT] < ego.s)
+        self._until = others_until(
+            scene, behind, float(scene.ego.pose[2]), rules.config.horizon, rules.config.rules
+        )
         wish = min(float(rules.itinerary.speed[rules.memory.hint]), goal.speed_cap)
         room = seen[:, corridor.REAR] - ego.front
         ahead = (np.abs(seen[:, corridor.D] - ego.d) < 1.5) & (room > -1.0)
@@ -337,7 +341,7 @@ class MpcPlanner:
         )
         mean, covariance = forecast.likeliest(candidate.forecast)
         others = fill_obstacles(
-            states, t, half, self._behind, agents.kind, agents.pose, agents.extent,
+            states, t, half, self._until, agents.kind, agents.pose, agents.extent,
             mean, covariance, forecast.dt, self._margins, config.quantile,
             self._caps(candidate.bounds, agents.id), out,
         )  # fmt: skip

@@ -177,7 +177,7 @@ def fill_obstacles(
     states: Array,
     t: Array,
     half_size: Array,
-    skip: Array,
+    until: Array,
     kind: Array,
     pose: Array,
     extent: Array,
@@ -199,7 +199,7 @@ def fill_obstacles(
         states: (N+1, >= 3) of the warm start.
         t: (N+1,) [s].
         half_size: (2,) [m] of ego.
-        skip: (A,) bool, who is left out.
+        until: (A,) [s] how long each one's forecast counts, negative for never.
         kind: (A,) `AgentKind`.
         pose: (A, 3), extent (A, 2), now.
         extent: see `pose`.
@@ -219,10 +219,16 @@ def fill_obstacles(
     near = np.full(len(kind), 1e9)
     shape = np.empty((len(kind), num, NUM_OBSTACLE_COLUMNS))
     for a in range(len(kind)):
-        if skip[a] or math.hypot(pose[a, 0] - states[0, 0], pose[a, 1] - states[0, 1]) > 150.0:
+        if (
+            until[a] < 0.0
+            or math.hypot(pose[a, 0] - states[0, 0], pose[a, 1] - states[0, 1]) > 150.0
+        ):
             continue
         for k in range(num):
             o = shape[a, k]
+            if t[k] > until[a]:
+                o[0], o[1], o[2], o[3], o[4] = states[k, 0] + FAR, states[k, 1], 0.0, 1.0, 1.0
+                continue
             o[:3] = poses[a, k]
             c, s = math.cos(o[2]), math.sin(o[2])
             # The spread of the step that is under way; before the first it grows from nothing.

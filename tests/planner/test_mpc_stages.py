@@ -121,11 +121,11 @@ def test_without_bounds_the_road_is_free():
     np.testing.assert_array_equal(out[:, P.LEAD_SPEED], 0.0)
 
 
-def fill(states, pose, mean, covariance=None, dt=0.5, quantile=0.0, skip=None, extent=None):
+def fill(states, pose, mean, covariance=None, dt=0.5, quantile=0.0, until=None, extent=None):
     """`fill_obstacles` with vehicles; returns who was written, and (N+1, MAX_OBSTACLES, 5)."""
     num, out = len(pose), new_stages(20)
     rows = fill_obstacles(
-        states, T, EGO, np.zeros(num, bool) if skip is None else skip,
+        states, T, EGO, np.full(num, 8.0) if until is None else until,
         np.full(num, AgentKind.VEHICLE, np.int8), pose,
         np.tile([2.0, 0.9], (num, 1)) if extent is None else extent,
         mean, np.zeros((*mean.shape[:2], 2, 2)) if covariance is None else covariance, dt,
@@ -186,10 +186,19 @@ def test_the_nearest_are_kept_and_those_left_out_are_not():
     pose[:, 0], pose[:, 1] = 10.0, 3.0 * np.arange(1, num + 1)
     extent = np.tile([4.0, 4.0], (num, 1))
     mean = np.tile(pose[:, None], (1, 6, 1))
-    skip = np.zeros(num, bool)
-    skip[0] = True
-    rows, _ = fill(ahead(5.0), pose, mean, skip=skip, extent=extent)
+    until = np.full(num, 8.0)
+    until[0] = -1.0
+    rows, _ = fill(ahead(5.0), pose, mean, until=until, extent=extent)
     assert list(rows) == list(range(1, MAX_OBSTACLES + 1))
+
+
+def test_who_is_believed_no_longer_is_in_nobodys_way():
+    pose, mean = np.array([[12.0, 0.0, 1.5]]), np.tile([12.0, 0.0, 1.5], (1, 6, 1))
+    rows, found = fill(ahead(5.0), pose, mean, until=np.array([1.1]))
+    assert rows[0] == 0
+    x = found[:, 0, Obstacle.X]
+    assert (x[T <= 1.1] == 12.0).all()
+    assert (x[T > 1.1] >= FAR).all()
 
 
 def test_empty_places_are_far_away_whoever_is_there():
