@@ -13,6 +13,7 @@ from headway.types import AgentKind, Array, Forecast, Scene
 from planner.rules import Rules
 
 NONE = 1e9  # [s] no contact
+STAYS = 1.5  # [m] who is forecast to go no further stays where it is
 
 
 @njit(cache=True)
@@ -120,27 +121,27 @@ def stays_safe(
     return True
 
 
-def others_until(
-    scene: Scene, behind: Array, ego_yaw: float, horizon: float, rules: Rules
-) -> Array:
+def others_until(scene: Scene, mean: Array, behind: Array, horizon: float, rules: Rules) -> Array:
     """(A,) [s] how long each one's forecast counts for contacts, negative for never.
 
-    Who goes ego's way or stands is believed for the whole horizon; who crosses, no longer than the
-    rule layer believes (it decides the right of way, and a forecast knows nothing of it).
+    Who goes ego's way or stays put is believed for the whole horizon; who crosses, no longer than
+    the rule layer believes (it decides the right of way, and a forecast knows nothing of it).
 
     Args:
         scene: with the agents.
+        mean: (A, T, 3) their forecast.
         behind: (A,) bool, who keeps the distance to ego by itself.
-        ego_yaw: [rad].
         horizon: [s].
         rules: how long crossing ways are believed.
     """
     agents = scene.agents
-    turned = np.abs(np.arctan2(np.sin(agents.pose[:, 2] - ego_yaw),
-                               np.cos(agents.pose[:, 2] - ego_yaw)))  # fmt: skip
+    turn = agents.pose[:, 2] - scene.ego.pose[2]
+    turned = np.abs(np.arctan2(np.sin(turn), np.cos(turn)))
     walks = agents.kind == AgentKind.WALKER
     crossing = np.where(walks, rules.forecast_walker, rules.forecast_vehicle)
-    plain = (~walks & (turned < 0.8)) | (agents.speed < 0.2)
+    # Who stands, waiting to cross, may well be forecast to set off.
+    stays = np.abs(mean[:, :, :2] - agents.pose[:, None, :2]).max(axis=(1, 2), initial=0.0) < STAYS
+    plain = (~walks & (turned < 0.8)) | stays
     return np.where(behind, -1.0, np.where(plain, horizon, np.minimum(crossing, horizon)))
 
 

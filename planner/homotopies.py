@@ -39,6 +39,7 @@ class Side(IntEnum):
 
 
 SIDE_NAMES = ("change_left", "change_right")
+ROOM_TO_RETURN = 60.0  # [m] a stretch at least as long is one to come back on
 
 
 @dataclass
@@ -70,14 +71,16 @@ class LaneChangeConfig:
 
 @dataclass(frozen=True)
 class RouteLanes:
-    """The lanes beside a route, `R` samples.
+    """The lanes beside a route, `R` samples and columns by `Side`.
 
     Attributes:
-        offset: (R, 2) [m] of the neighbour's centre from the route by `Side`, nan for none.
-        reach: (R, 2) [m] that one can go on in the neighbour before the route has to be joined.
+        offset: (R, 2) [m] of the neighbour's centre from the route, nan for none.
+        clear: (R, 2) [m] of way on which its marking may be crossed.
+        reach: (R, 2) [m] to the last place from where the route's lane can be come back to.
     """
 
     offset: Array
+    clear: Array
     reach: Array
 
 
@@ -103,26 +106,75 @@ class LaneOption:
 def route_lanes(graph: LaneGraph, route: Route) -> RouteLanes:
     """Look up the lanes of the same direction beside each sample of `route`."""
     num = len(route.s)
-    offset, reach = np.full((num, 2), np.nan), np.zeros((num, 2))
+    offset, clear, reach = np.full((num, 2), np.nan), np.zeros((num, 2)), np.zeros((num, 2))
     points = graph.samples_at(route.lane, route.lane_s)
     for side, neighbour, change, sign in (
         (Side.LEFT, graph.left, graph.left_change, 1.0),
         (Side.RIGHT, graph.right, graph.right_change, -1.0),
     ):
         lane = neighbour[route.lane]
-        free = (lane >= 0) & change[route.lane] & (graph.junction[route.lane] < 0)
-        free &= np.where(lane >= 0, graph.kind[lane] == LaneKind.DRIVING, False)
+        there = (lane >= 0) & (graph.junction[route.lane] < 0)
+        there &= np.where(lane >= 0, graph.kind[lane] == LaneKind.DRIVING, False)
         begin = graph.point_start[np.maximum(lane, 0)]
         last = graph.point_start[np.maximum(lane, 0) + 1] - 1
         # Neighbours of one lane section begin together: the same share of the way is beside.
         share = route.lane_s / np.maximum(graph.length[route.lane], 1e-3)
         at = np.minimum(begin + np.round(share * (last - begin)).astype(int), last)
         width = 0.5 * (graph.width[points] + graph.width[at])
-        offset[:, side] = np.where(free, sign * width, np.nan)
-        for i in range(num - 2, -1, -1):
-            if free[i]:
-                reach[i, side] = reach[i + 1, side] + route.s[i + 1] - route.s[i]
-    return RouteLanes(offset, reach)
+        offset[:, side] = np.where(there, sign * width, np.nan)
+        free = there & change[route.lane]
+        _go_on_through_junctions(graph, route, lane, there, offset[:, side])
+        clear[:, side], reach[:, side] = _ways(free, there, route.s)
+    return RouteLanes(offset, clear, reach)
+
+
+def _go_on_through_junctions(
+    graph: LaneGraph, route: Route, lane: Array, there: Array, offset: Array
+) -> None:
+    """Let the neighbour go on where a lane of the junction leads from it to the next neighbour.
+
+    Args:
+        graph: of the town.
+        route: in it.
+        lane: (R,) the neighbour.
+        there: (R,) bool, whether there is one of the same direction; written.
+        offset: (R,) [m] of its centre; written.
+    """
+    inside = graph.junction[route.lane] >= 0
+    turns = np.diff(inside.astype(np.int8))
+    befores, afters = np.flatnonzero(turns == 1), np.flatnonzero(turns == -1) + 1
+    for before, after in zip(befores, afters[1:] if inside[0] else afters, strict=False):
+        if not (there[before] and there[after]):
+            continue
+        if any(lane[after] in graph.successors(j) for j in graph.successors(lane[before])):
+            gap, ends = slice(before + 1, after), [before, after]
+            there[gap] = True
+            offset[gap] = np.interp(route.s[gap], route.s[ends], offset[ends])
+
+
+def _ways(free: Array, there: Array, s: Array) -> tuple[Array, Array]:
+    """From each sample the way on which lanes may be changed, and that to the last such place.
+
+    Args:
+        free: (R,) bool, whether the marking may be crossed.
+        there: (R,) bool, whether the neighbour goes on.
+        s: (R,) [m].
+    """
+    clear, reach = np.zeros(len(s)), np.zeros(len(s))
+    begin = np.where(free, s, -np.inf)
+    for i in range(1, len(s)):
+        if free[i] and free[i - 1]:
+            begin[i] = begin[i - 1]
+    end = -np.inf
+    for i in range(len(s) - 2, -1, -1):
+        if free[i]:
+            clear[i] = clear[i + 1] + s[i + 1] - s[i]
+        if not there[i]:
+            end = -np.inf
+        elif end < s[i] and free[i] and s[i] - begin[i] >= ROOM_TO_RETURN:
+            end = s[i]
+        reach[i] = max(end - s[i], 0.0)
+    return clear, reach
 
 
 def route_path(itinerary: Itinerary) -> Path:
@@ -204,8 +256,9 @@ def lane_options(
             here = LaneOption(SIDE_NAMES[side], offset, offset, stay, s + reach)
             if reach < back or not free:
                 return [here] if not free else [home]
-            return [here, home]
+            return [here, home] if lanes.clear[hint, side] > length else [here]
         enough = reach > config.room + config.room_time * speed + back
+        enough &= lanes.clear[hint, side] > length
         if slow and enough and _lane_is_free(config, seen, offset, s, speed, half_length):
             way = shifted_path(path, hint, s, d, offset, length)
             out.append(LaneOption(SIDE_NAMES[side], offset, offset, way, s + reach))

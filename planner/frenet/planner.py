@@ -244,7 +244,7 @@ class FrenetPlanner:
         poses = forecast_poses(scene, forecast, keep, self._t)
         behind = goes_behind(it, self.rules.ego, scene, float(ego.extent[1]))
         rules = self.rules.config.rules
-        until = others_until(scene, behind, float(ego.pose[2]), config.horizon, rules)
+        until = others_until(scene, forecast.likeliest(keep)[0], behind, config.horizon, rules)
         margin = np.array([config.margin_along, config.margin_across])
         speed = scene.agents.speed
         for c in np.argsort(self._cost[:n], kind="stable"):

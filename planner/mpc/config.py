@@ -32,6 +32,8 @@ class MpcConfig:
         score_s: [s] over which proposals are scored, at most the rules' horizon.
         off_lane: [1/s] cost of being in another lane than the route's.
         switch: cost of going for another lane than in the last tick.
+        hold: cost of giving way or stopping where the rules let one go: within the seconds of a
+            score, waiting is nearly as good as going.
         corridor_margin: [m] between ego's side and its lane's edge.
         margin_along: [m] to others along their direction, beside their forecast's spread.
         margin_across: [m] across it.
@@ -53,6 +55,7 @@ class MpcConfig:
     score_s: float = 8.0
     off_lane: float = 0.02
     switch: float = 0.4
+    hold: float = 1.0
     corridor_margin: float = 0.1
     margin_along: float = 0.8
     margin_across: float = 0.3

@@ -46,6 +46,7 @@ from planner.mpc.start import following, shifted
 from planner.scoring import rates, totals
 
 NO_RESIDUAL = (0.0,) * NUM_RESIDUALS
+HOLDS = ("yield", "stop")  # where the rules would let one go
 SLOW_PACE = 0.6  # of the speed that the road allows, in the slower profiles
 
 
@@ -161,10 +162,7 @@ class MpcPlanner:
         same = np.abs(seen[:, corridor.HEADING]) < 0.8
         near = np.abs(seen[:, corridor.D] - ego.d) < 1.75
         # Who is behind ego in its lane and goes its way keeps its distance by itself.
-        behind = same & near & (seen[:, corridor.FRONT] < ego.s)
-        self._until = others_until(
-            scene, behind, float(scene.ego.pose[2]), rules.config.horizon, rules.config.rules
-        )
+        self._behind = same & near & (seen[:, corridor.FRONT] < ego.s)
         wish = min(float(rules.itinerary.speed[rules.memory.hint]), goal.speed_cap)
         room = seen[:, corridor.REAR] - ego.front
         ahead = (np.abs(seen[:, corridor.D] - ego.d) < 1.5) & (room > -1.0)
@@ -232,11 +230,12 @@ class MpcPlanner:
         rate += np.array(off)[:, None]
         score, tail = totals(rate, dt), totals(rate, dt, begin=round(self._t[-1] / dt))
         for i, c in enumerate(candidates):
-            moved = config.switch if abs(c.option.target - self._target) > 1.0 else 0.0
+            extra = config.switch if abs(c.option.target - self._target) > 1.0 else 0.0
+            extra += config.hold if c.name in HOLDS else 0.0
             candidates[i] = replace(
                 c,
-                score=float(score[i]) + moved,
-                tail=float(tail[i]) + moved + off[i] * self._t[-1],
+                score=float(score[i]) + extra,
+                tail=float(tail[i]) + extra + off[i] * self._t[-1],
             )
         return sorted(candidates, key=lambda c: c.score)
 
@@ -340,20 +339,23 @@ class MpcPlanner:
             bounds.array(), at, t, float(half[0]), config.cost.stop_brake, out
         )
         mean, covariance = forecast.likeliest(candidate.forecast)
+        until = others_until(scene, mean, self._behind, config.score_s, rules.config.rules)
+        # Whom ego follows is not widened along its way: the time gap is for what it may do, and who
+        # stands a metre behind it in a queue is in nobody's way.
+        caps = np.tile([config.cap_along, config.cap_across], (len(agents), 1))
+        followed = _followed(candidate.bounds, agents.id)
+        caps[followed, 0] = 0.0
+        if not bounds.rows:  # a score: the law takes leads to keep their speed, forecasts do not
+            until[followed] = -1.0
         others = fill_obstacles(
-            states, t, half, self._until, agents.kind, agents.pose, agents.extent,
+            states, t, half, until, agents.kind, agents.pose, agents.extent,
             mean, covariance, forecast.dt, self._margins, config.quantile,
-            self._caps(candidate.bounds, agents.id), out,
+            caps, out,
         )  # fmt: skip
         return out, Sources(stops, leads, others)
 
-    def _caps(self, bounds: BoundList, agent_id: Array) -> Array:
-        """(A, 2) [m] by which the forecast's spread widens each at most, along and across.
 
-        Whom ego follows is not widened along its way: the time gap is for what it may do, and who
-        stands a metre behind it in a queue is in nobody's way.
-        """
-        caps = np.tile([self.config.cap_along, self.config.cap_across], (len(agent_id), 1))
-        leads = [int(r[5:]) for r in bounds.reasons if r.startswith("lead:")]
-        caps[np.isin(agent_id, leads), 0] = 0.0
-        return caps
+def _followed(bounds: BoundList, agent_id: Array) -> Array:
+    """(A,) bool, whom ego follows under `bounds`."""
+    leads = [int(r[5:]) for r in bounds.reasons if r.startswith("lead:")]
+    return np.isin(agent_id, leads)

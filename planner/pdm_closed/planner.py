@@ -236,7 +236,7 @@ class PdmClosedPlanner:
         rules, ego, agents = self.rules, scene.ego, scene.agents
         behind = goes_behind(rules.itinerary, rules.ego, scene, float(ego.extent[1]))
         until = others_until(
-            scene, behind, float(ego.pose[2]), self.config.horizon, rules.config.rules
+            scene, forecast.likeliest(keep)[0], behind, self.config.horizon, rules.config.rules
         )
         road = self._road
         return score_proposals(
