@@ -1,0 +1,58 @@
+"""Lanes beside a route: where they go on, and where lanes may be changed."""
+
+import numpy as np
+import pytest
+
+from headway.road.frenet import route_poses
+from headway.road.queries import nearest_lane
+from headway.road.random_route import random_route
+from planner.corridor import NUM_SEEN
+from planner.homotopies import LaneChangeConfig, Path, Side, lane_options, route_lanes
+
+NOBODY = np.zeros((0, NUM_SEEN))
+
+
+@pytest.fixture(scope="module")
+def beside(grid):
+    """A route with a lane to its right that goes on through two junctions."""
+    route = random_route(grid, 3)
+    return route, route_lanes(grid, route), grid.junction[route.lane] >= 0
+
+
+def test_the_neighbour_goes_on_through_a_junction_on_a_lane_of_its_own(grid, beside):
+    route, lanes, inside = beside
+    offset = lanes.offset[:, Side.RIGHT]
+    crossed = np.flatnonzero(inside & np.isfinite(offset))
+    assert len(crossed) > 20
+    for i in crossed[inside[crossed - 3] & inside[crossed + 3]]:  # not where lanes end
+        x, y, z, yaw = route_poses(route, route.s[i : i + 1], float(offset[i]))[0]
+        lane, _, d = nearest_lane(grid, x, y, yaw, z=z)
+        assert grid.junction[lane] >= 0
+        assert lane != route.lane[i]
+        assert abs(d) < 0.5
+
+
+def test_it_may_be_stayed_in_as_long_as_there_is_a_place_to_come_back(beside):
+    route, lanes, inside = beside
+    clear, reach = lanes.clear[:, Side.RIGHT], lanes.reach[:, Side.RIGHT]
+    assert not clear[inside].any()
+    step = np.diff(route.s).max()
+    assert (reach[clear > 62.0] >= clear[clear > 62.0] - 1.01 * step).all()
+    assert (reach > clear + 100.0).any(), "beyond the junction"
+    for i in np.flatnonzero(reach > 0.0):
+        last = int(np.searchsorted(route.s, route.s[i] + reach[i] - 1e-6))
+        assert np.isfinite(lanes.offset[i:last, Side.RIGHT]).all()
+        assert clear[last - 1] > 0.0 or last == i
+
+
+def test_no_change_begins_that_would_end_in_a_junction(beside):
+    route, lanes, _ = beside
+    path = Path(route.xyz[:, :2].copy(), route.s, route.yaw, route.curvature, route.speed_limit)
+    offered = []
+    for i in range(len(route.s)):
+        options = lane_options(
+            LaneChangeConfig(), path, lanes, i, float(route.s[i]), 0.0, 10.0, 2.4, NOBODY, True
+        )
+        offered.append("change_right" in [option.name for option in options])
+    assert 0 < sum(offered) < len(offered)
+    assert (lanes.clear[offered, Side.RIGHT] > 35.0).all()
