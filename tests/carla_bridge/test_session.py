@@ -86,7 +86,8 @@ def test_the_world_is_put_back_after_an_exception(server):
 
 
 SCRIPT = """
-import sys
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # background jobs inherit it ignored
 from carla_bridge.session import Session
 with Session(port=int(sys.argv[1]) or None) as session:
     blueprint = session.world.get_blueprint_library().find("vehicle.tesla.model3")
@@ -112,8 +113,11 @@ def test_signals_put_the_world_back(server, number):
     before = look(server.port)
     process, _ = start_script(server.port)
     with process:
-        process.send_signal(number)
-        assert process.wait(20.0) != 0
+        try:
+            process.send_signal(number)
+            assert process.wait(20.0) != 0
+        finally:
+            process.kill()  # else it goes on ticking the world that the other tests share
     assert look(server.port) == before
 
 
