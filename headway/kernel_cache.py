@@ -24,16 +24,22 @@ PACKAGES = frozenset(
 _IMPORT = re.compile(r"^(?:from ([\w.]+) )?import (\([^)]*\)|.*)$", re.MULTILINE)
 
 
+def kernel_folder() -> Path:
+    """Return the folder of machine code; with checked indices it is another one.
+
+    To numba's cache the two are the same.
+    """
+    checked = os.environ.get("NUMBA_BOUNDSCHECK", "0") not in ("", "0")
+    return cache_folder() / ("kernels-checked" if checked else "kernels")
+
+
 class KernelCacheLocator(UserProvidedCacheLocator):
     """Tells numba where a kernel of ours is cached and what it was compiled from."""
 
     def __init__(self, py_func: object, py_file: str) -> None:
         super().__init__(py_func, py_file)
         subpath = self.get_suitable_cache_subpath(py_file)
-        # Code with and without checked indices are one to numba's cache.
-        checked = os.environ.get("NUMBA_BOUNDSCHECK", "0") not in ("", "0")
-        kind = "kernels-checked" if checked else "kernels"
-        self._cache_path = str(cache_folder() / kind / subpath)
+        self._cache_path = str(kernel_folder() / subpath)
 
     def get_source_stamp(self) -> bytes:
         """Return a digest of the kernel's file and of all of ours that it imports."""

@@ -242,7 +242,8 @@ def lane_options(
     keep = LaneOption("keep", 0.0, 0.0, path, math.inf)
     out: list[LaneOption] = []
     for side in Side:
-        offset, reach = float(lanes.offset[hint, side]), float(lanes.reach[hint, side])
+        offset, clear, reach = (float(a[hint, side]) for a in
+                                (lanes.offset, lanes.clear, lanes.reach))  # fmt: skip
         if math.isnan(offset):
             continue
         inside = abs(d - offset) < abs(d)
@@ -254,11 +255,10 @@ def lane_options(
             )
             free = _lane_is_free(config, seen, 0.0, s, speed, half_length)
             here = LaneOption(SIDE_NAMES[side], offset, offset, stay, s + reach)
-            if reach < back or not free:
-                return [here] if not free else [home]
-            return [here, home] if lanes.clear[hint, side] > length else [here]
-        enough = reach > config.room + config.room_time * speed + back
-        enough &= lanes.clear[hint, side] > length
+            if not free or (clear <= length and reach >= back):
+                return [here]
+            return [home] if reach < back else [here, home]
+        enough = clear > length and reach > config.room + config.room_time * speed + back
         if slow and enough and _lane_is_free(config, seen, offset, s, speed, half_length):
             way = shifted_path(path, hint, s, d, offset, length)
             out.append(LaneOption(SIDE_NAMES[side], offset, offset, way, s + reach))

@@ -18,8 +18,7 @@ import numba
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from headway.cache import cache_folder
-from headway.kernel_cache import PACKAGES, ROOT
+from headway.kernel_cache import PACKAGES, ROOT, kernel_folder
 
 SHORT_DRIVE = ("town=grid", "seed=1", "episode.time_limit_s=4.0", "output.rerun=false")
 
@@ -35,12 +34,12 @@ def stamp(sources: list[Path]) -> Path:
     digest = hashlib.sha256(f"{numba.__version__} {sys.version} {ROOT}".encode())
     for file in sorted(sources):
         digest.update(file.read_bytes())
-    return cache_folder() / "kernels" / f"warm-{digest.hexdigest()[:16]}"
+    return kernel_folder() / f"warm-{digest.hexdigest()[:16]}"
 
 
 def compiled_since(begin: float) -> int:
     """Return how many kernels were written to the cache since `begin` (wall clock) [s]."""
-    files = (cache_folder() / "kernels").glob("*/*.nbi")
+    files = kernel_folder().glob("*/*.nbi")
     return sum(file.stat().st_mtime >= begin for file in files)
 
 

@@ -12,6 +12,15 @@ FAR = 1e6  # [cells] from the grid's origin; what is farther has none
 
 
 @njit(cache=True)
+def is_far(origin: Array, cell: float, x: float, y: float) -> bool:
+    """Whether a place has no cell whose number could be reckoned with, nan included.
+
+    As an integer, nan is any cell of memory.
+    """
+    return not (abs(x - origin[0]) < FAR * cell and abs(y - origin[1]) < FAR * cell)
+
+
+@njit(cache=True)
 def cells_near(
     origin: Array, cell: float, shape: Array, x: float, y: float, reach: float
 ) -> tuple[int, int, int, int]:
@@ -27,10 +36,10 @@ def cells_near(
     Returns:
         first and one past the last cell in x, and in y.
     """
-    gx, gy, r = (x - origin[0]) / cell, (y - origin[1]) / cell, reach / cell
-    if not (abs(gx) < FAR and abs(gy) < FAR):  # as an integer, nan is any cell of memory
+    if is_far(origin, cell, x, y):
         return 0, 0, 0, 0
-    return (
-        max(math.floor(gx - r), 0), min(math.floor(gx + r) + 1, int(shape[0])),
-        max(math.floor(gy - r), 0), min(math.floor(gy + r) + 1, int(shape[1])),
-    )  # fmt: skip
+    x0 = math.floor((x - reach - origin[0]) / cell)
+    x1 = math.floor((x + reach - origin[0]) / cell)
+    y0 = math.floor((y - reach - origin[1]) / cell)
+    y1 = math.floor((y + reach - origin[1]) / cell)
+    return max(x0, 0), min(x1 + 1, int(shape[0])), max(y0, 0), min(y1 + 1, int(shape[1]))

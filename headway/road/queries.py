@@ -15,7 +15,7 @@ from numba import njit
 
 from headway.frames import wrap_angle
 from headway.road.frenet import interpolate, project_line, sample_before
-from headway.road.grid import FAR
+from headway.road.grid import cells_near, is_far
 from headway.road.ground import GroundArrays, ground_height
 from headway.road.lane_graph import LaneGraph, LaneKind
 from headway.types import Array
@@ -141,8 +141,8 @@ def find_lane(
     """
     nx, ny = lanes.grid_shape[0], lanes.grid_shape[1]
     reach = math.ceil(radius / lanes.grid_cell)
-    if not (abs(x) < FAR * lanes.grid_cell and abs(y) < FAR * lanes.grid_cell):
-        return -1, 0.0, 0.0  # nan as an integer is any cell of memory
+    if is_far(lanes.grid_origin, lanes.grid_cell, x, y):
+        return -1, 0.0, 0.0
     cx = math.floor((x - lanes.grid_origin[0]) / lanes.grid_cell)
     cy = math.floor((y - lanes.grid_origin[1]) / lanes.grid_cell)
     fx = (x - lanes.grid_origin[0]) - cx * lanes.grid_cell
@@ -273,22 +273,20 @@ def lanes_near(
     kinds: Iterable[LaneKind] | None = (LaneKind.DRIVING,),
 ) -> Array:
     """Return the lanes that have a sample within `radius` [m] of a point, in ascending order."""
-    low = np.floor((np.array([x, y]) - radius - graph.grid_origin) / graph.grid_cell).astype(int)
-    high = np.floor((np.array([x, y]) + radius - graph.grid_origin) / graph.grid_cell).astype(int)
-    low, high = np.maximum(low, 0), np.minimum(high, graph.grid_shape - 1)
+    lanes = graph.arrays()
+    x0, x1, y0, y1 = cells_near(
+        lanes.grid_origin, lanes.grid_cell, lanes.grid_shape, float(x), float(y), float(radius)
+    )
+    ny, start = graph.grid_shape[1], graph.grid_start
     rows = [
-        graph.grid_point[
-            graph.grid_start[ix * graph.grid_shape[1] + low[1]] : graph.grid_start[
-                ix * graph.grid_shape[1] + high[1] + 1
-            ]
-        ]
-        for ix in range(low[0], high[0] + 1)
-        if low[1] <= high[1]
+        graph.grid_point[start[ix * ny + y0] : start[ix * ny + y1]]
+        for ix in range(x0, x1)
+        if y0 < y1
     ]
     points = np.concatenate([np.zeros(0, np.int32), *rows])
     close = np.hypot(graph.xyz[points, 0] - x, graph.xyz[points, 1] - y) <= radius
-    lanes = np.unique(graph.point_lane[points[close]])
-    return lanes[((kind_bits(kinds) >> graph.kind[lanes].astype(np.int64)) & 1).astype(bool)]
+    found = np.unique(graph.point_lane[points[close]])
+    return found[((kind_bits(kinds) >> graph.kind[found].astype(np.int64)) & 1).astype(bool)]
 
 
 def project(graph: LaneGraph, lane: int, x: float, y: float) -> tuple[float, float]:

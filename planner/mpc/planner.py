@@ -216,12 +216,9 @@ class MpcPlanner:
         states = np.stack([c.roll.states[rows] for c in candidates])
         inputs = np.stack([c.roll.inputs[: steps * stride : stride] for c in candidates])
         t = dt * np.arange(steps + 1)
-        # Without stops and leads: the rollouts keep them by the rules' own law. The MPC's rows are
-        # stricter on the way, and standing still would look cheaper than coming up to a queue.
-        free = BoundList()
         stages = np.stack(
             [
-                self._stages(c, free, way, t, scene, goal, forecast)[0]
+                self._stages(c, way, t, scene, goal, forecast, rows=False)[0]
                 for c, way in zip(candidates, states, strict=True)
             ]
         )
@@ -267,9 +264,7 @@ class MpcPlanner:
         """The MPC's solution from `start`, its stages, and what they come from."""
         config = self.config
         way = self.solver.solve(x0, start, self._blank, shared, iterations=0).states
-        stages, sources = self._stages(
-            candidate, candidate.bounds, way, self._t, scene, goal, forecast
-        )
+        stages, sources = self._stages(candidate, way, self._t, scene, goal, forecast)
         iterations = config.iterations if self._last is not None else config.first_iterations
         solution = self.solver.solve(x0, start, stages, shared, iterations=iterations)
         return solution, stages, sources
@@ -320,10 +315,16 @@ class MpcPlanner:
         return x0
 
     def _stages(
-        self, candidate: Candidate, bounds: BoundList, states: Array, t: Array, scene: Scene,
-        goal: Goal, forecast: Forecast,
+        self, candidate: Candidate, states: Array, t: Array, scene: Scene, goal: Goal,
+        forecast: Forecast, rows: bool = True,
     ) -> tuple[Array, Sources]:  # fmt: skip
-        """Stages (T, NUM_STAGE_PARAMS) of a candidate along `states`, and what they come from."""
+        """Stages (T, NUM_STAGE_PARAMS) of a candidate along `states`, and what they come from.
+
+        Without `rows` for stops and leads where rollouts are scored, which keep them by the rules'
+        own law: the MPC's rows are stricter on the way, and standing still would look cheaper than
+        coming up to a queue. Leads are no obstacles either then: the law takes them to keep their
+        speed, forecasts do not.
+        """
         config, rules, agents, option = self.config, self.rules, scene.agents, candidate.option
         assert self._road is not None
         half = scene.ego.extent
@@ -335,6 +336,7 @@ class MpcPlanner:
             float(half[1]) + config.corridor_margin,
         )  # fmt: skip
         at = fill_road(self._road, rules.memory.hint, states, goal.speed_cap, lateral, out)
+        bounds = candidate.bounds if rows else BoundList()
         stops, leads = fill_bounds(
             bounds.array(), at, t, float(half[0]), config.cost.stop_brake, out
         )
@@ -345,7 +347,7 @@ class MpcPlanner:
         caps = np.tile([config.cap_along, config.cap_across], (len(agents), 1))
         followed = _followed(candidate.bounds, agents.id)
         caps[followed, 0] = 0.0
-        if not bounds.rows:  # a score: the law takes leads to keep their speed, forecasts do not
+        if not rows:
             until[followed] = -1.0
         others = fill_obstacles(
             states, t, half, until, agents.kind, agents.pose, agents.extent,

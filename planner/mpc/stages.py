@@ -173,6 +173,12 @@ def fill_bounds(
 
 
 @njit(cache=True)
+def _put_far(o: Array, state: Array) -> None:
+    """Write an obstacle that is in nobody's way."""
+    o[0], o[1], o[2], o[3], o[4] = state[0] + FAR, state[1], 0.0, 1.0, 1.0
+
+
+@njit(cache=True)
 def fill_obstacles(
     states: Array,
     t: Array,
@@ -227,7 +233,7 @@ def fill_obstacles(
         for k in range(num):
             o = shape[a, k]
             if t[k] > until[a]:
-                o[0], o[1], o[2], o[3], o[4] = states[k, 0] + FAR, states[k, 1], 0.0, 1.0, 1.0
+                _put_far(o, states[k])
                 continue
             o[:3] = poses[a, k]
             c, s = math.cos(o[2]), math.sin(o[2])
@@ -258,7 +264,7 @@ def fill_obstacles(
             if a >= 0:
                 o[:] = shape[a, k]
             else:
-                o[0], o[1], o[2], o[3], o[4] = states[k, 0] + FAR, states[k, 1], 0.0, 1.0, 1.0
+                _put_far(o, states[k])
         if a >= 0:
             near[a] = 1e9
     return rows

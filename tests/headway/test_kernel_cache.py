@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from headway import kernel_cache
+from scenarios import warm
 
 CALLEE = "from numba import njit\n\n@njit(cache=True)\ndef gain(x):\n    return {gain} * x\n"
 CALLER = (
@@ -43,6 +44,14 @@ def test_an_edit_in_a_callees_file_recompiles_the_caller(tmp_path: Path) -> None
     assert run(3.0) == (6.0, 0)
     assert run(3.0) == (6.0, 1)  # from the cache
     assert run(5.0) == (10.0, 0)  # numba alone would still answer 6
+
+
+def test_checked_code_and_unchecked_lie_apart_and_each_is_warmed(monkeypatch) -> None:
+    monkeypatch.delenv("NUMBA_BOUNDSCHECK", raising=False)
+    plain, warmed = kernel_cache.kernel_folder(), warm.stamp([])
+    monkeypatch.setenv("NUMBA_BOUNDSCHECK", "1")
+    assert kernel_cache.kernel_folder() != plain
+    assert warm.stamp([]) != warmed
 
 
 def test_closure_follows_packages_and_names() -> None:

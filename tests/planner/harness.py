@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from headway.driver import Driver
-from headway.interfaces import Language, Planner
+from headway.interfaces import Language, Planner, WorldModel
 from headway.road.frenet import project_on_route, route_poses
 from headway.road.lane_graph import LaneGraph
 from headway.road.route import Route
@@ -34,9 +34,12 @@ from scenarios.kernel_car import DT, EGO_TYPE, KernelCar
 from world_model.constant_velocity import ConstantVelocity
 
 
-def make_driver(planner: Planner | None = None, language: Language | None = None) -> Driver:
+def make_driver(
+    planner: Planner | None = None, language: Language | None = None,
+    world_model: WorldModel | None = None,
+) -> Driver:  # fmt: skip
     return Driver(
-        PrivilegedPerception(), language or RouteLanguage(), ConstantVelocity(),
+        PrivilegedPerception(), language or RouteLanguage(), world_model or ConstantVelocity(),
         planner or IdmPlanner(), PlanTracker(), EmergencyBrake(),
     )  # fmt: skip
 

@@ -110,7 +110,18 @@ def contradiction():
 
 @pytest.mark.parametrize("name", ["rti", "sqpmethod"])
 def test_a_failure_leaves_nothing_behind(solvers, name: str):
-    """Neither one that is seen before the quadratic program nor one in the midst of it."""
+    x0, stages = dozen()["stop line at 10"]
+    before = solvers[name].solve(x0, CALM, stages, shared(), iterations=3)
+    spoilt = np.full_like(stages, np.nan)
+    failed = solvers[name].solve(x0, CALM, spoilt, shared(), iterations=3)
+    assert failed.status == "not_finite"
+    after = solvers[name].solve(x0, CALM, stages, shared(), iterations=3)
+    np.testing.assert_array_equal(before.states, after.states)
+    np.testing.assert_array_equal(before.inputs, after.inputs)
+
+
+@pytest.mark.parametrize("name", ["rti", "sqpmethod"])
+def test_nor_does_one_in_the_midst_of_the_quadratic_program(solvers, name: str):
     solve, (x0, inputs, stages, cost) = solvers[name].solve, contradiction()
     before = solve(x0, inputs, stages, cost, iterations=3)
     for column, value in (

@@ -1,0 +1,58 @@
+"""What the MPC planner decides where rules and forecast look at the others differently."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from headway.road.random_route import random_route
+from headway.types import AgentKind
+from planner.contacts import others_until
+from planner.mpc.planner import MpcPlanner
+from planner.rules import Rules
+from tests.planner.harness import Scripted, World, along, make_driver
+from tests.world_model.scenes import Agent, scene_of
+from world_model.constant_velocity import ConstantVelocity
+
+HORIZON = 8.0
+
+
+@pytest.mark.parametrize(
+    ("agent", "moved", "believed"),
+    [
+        (Agent(20.0, 5.0, 1.6, 0.0), 0.0, HORIZON),  # stands across, and goes on standing
+        (Agent(20.0, 5.0, 1.6, 0.0), 9.0, Rules().forecast_vehicle),  # waits, and will set off
+        (Agent(20.0, 5.0, 1.6, 5.0), 9.0, Rules().forecast_vehicle),
+        (Agent(20.0, 0.0, 0.1, 5.0), 9.0, HORIZON),  # goes ego's way
+        (Agent(20.0, 5.0, 0.1, 1.2, AgentKind.WALKER), 9.0, Rules().forecast_walker),
+    ],
+)  # fmt: skip
+def test_how_long_a_forecast_counts(grid, agent, moved, believed):
+    scene = scene_of(grid, [agent, agent], Agent(0.0, 0.0, 0.0, 8.0))
+    mean = np.tile(scene.agents.pose[:, None], (1, 20, 1))
+    mean[:, :, 1] += np.linspace(0.0, moved, 20)
+    until = others_until(scene, mean, np.array([False, True]), HORIZON, Rules())
+    assert list(until) == [believed, -1.0]
+
+
+class Braking(ConstantVelocity):
+    """Everybody is forecast to brake to rest within 3 s."""
+
+    def imagine(self, scene, goal, proposals):
+        forecast = super().imagine(scene, goal, proposals)
+        t = forecast.dt * np.arange(1, forecast.mean.shape[3] + 1)
+        rolled = np.where(t < 3.0, t - t * t / 6.0, 1.5)[:, None] * scene.agents.velocity[:, None]
+        mean = forecast.mean.copy()
+        mean[..., :2] = scene.agents.pose[:, None, :2] + rolled
+        return replace(forecast, mean=mean)
+
+
+def test_who_is_forecast_to_brake_is_followed_and_not_stopped_for(grid):
+    route = random_route(grid, 3)
+    driver = make_driver(MpcPlanner(), world_model=Braking())
+    lead = Scripted(along(route, lambda t: 45.0 + 8.0 * t))
+    world = World(grid, route, [lead], start_s=5.0, start_speed=9.0, driver=driver).drive(4.0)
+    assert not world.overlaps
+    names = [record.plan_name for record in driver.trace.records]
+    assert "stop" not in names
+    assert driver.trace.column("speed")[-1] > 5.0
