@@ -24,6 +24,7 @@ from headway.vehicle import VehicleParam, vehicle_info, vehicle_params
 from headway.vehicle.kernel import wheel_angle
 
 SENSOR_DEADLINE_S = 2.0  # [s] of wall time that a packet may come after its frame
+LATE_S = 0.2  # [s] the same for one that is due by its sensor's own `sensor_tick`
 
 
 class SensorTimeout(RuntimeError):
@@ -66,14 +67,15 @@ class SensorReader:
     Args:
         name: for messages.
         sensor: a spawned sensor.
-        every_frame: whether each frame brings a packet; sensors with a `sensor_tick` of their own
-            do not, and event sensors neither.
+        period: frames from one packet to the next: 1 where each frame has to bring one, more for a
+            sensor with a longer `sensor_tick`, 0 for events.
     """
 
-    def __init__(self, name: str, sensor: carla.Sensor, every_frame: bool = True) -> None:
+    def __init__(self, name: str, sensor: carla.Sensor, period: int = 1) -> None:
         self.name = name
         self.sensor = sensor
-        self.every_frame = every_frame
+        self.period = period
+        self._due = math.inf  # frame of the next packet, unknown before the first
         self._packets: queue.SimpleQueue[Any] = queue.SimpleQueue()
         sensor.listen(self._packets.put)
 
@@ -86,20 +88,23 @@ class SensorReader:
         Raises:
             SensorTimeout: it must have one and did not send it within `deadline_s`.
         """
+        if self.period != 1:
+            deadline_s = LATE_S if self.period and frame >= self._due else 0.0
         until = time.monotonic() + deadline_s
         newest = None
         while True:
             try:
-                wait = until - time.monotonic() if self.every_frame else 0.0
+                wait = until - time.monotonic()
                 data = self._packets.get(timeout=wait) if wait > 0 else self._packets.get_nowait()
             except queue.Empty:
-                if not self.every_frame:
+                if self.period != 1:
                     return None
                 raise SensorTimeout(
                     f"sensor {self.name!r} ({self.sensor.type_id}) sent nothing for frame {frame} "
                     f"within {deadline_s:g} s; the last packet was of frame {newest}"
                 ) from None
             newest = data.frame
+            self._due = newest + self.period
             if newest == frame:
                 return SensorPacket(frame, data)
             if newest > frame:

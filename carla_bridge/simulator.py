@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -115,9 +116,9 @@ class CarlaSimulator:
         self.close()
         session.world.reset_all_traffic_lights()
         ego = self._spawn_ego(route)
-        collisions = self._attach(SensorSpec("collision", "sensor.other.collision"), ego, False)
+        collisions = self._attach(SensorSpec("collision", "sensor.other.collision"), ego, 0)
         sensors = [
-            self._attach(s, ego, float(s.attributes.get("sensor_tick", 0.0)) <= session.dt)
+            self._attach(s, ego, _period(float(s.attributes.get("sensor_tick", 0.0)), session.dt))
             for s in self._specs
         ]
         session.tick()
@@ -215,7 +216,7 @@ class CarlaSimulator:
         self.session.own([ego])
         return ego  # pyright: ignore[reportReturnType]
 
-    def _attach(self, spec: SensorSpec, ego: carla.Vehicle, every_frame: bool) -> SensorReader:
+    def _attach(self, spec: SensorSpec, ego: carla.Vehicle, period: int) -> SensorReader:
         world = self.session.world
         blueprint = world.get_blueprint_library().find(spec.blueprint)
         for name, value in spec.attributes.items():
@@ -229,12 +230,17 @@ class CarlaSimulator:
                 f"sensor {spec.name!r} ({spec.blueprint}) cannot be had: {error}"
             ) from error
         self.session.own([sensor])
-        return SensorReader(spec.name, sensor, every_frame)  # pyright: ignore
+        return SensorReader(spec.name, sensor, period)  # pyright: ignore
 
     def _running(self) -> _Episode:
         if self._episode is None:
             raise ValueError("CarlaSimulator: expected reset before step, got none")
         return self._episode
+
+
+def _period(sensor_tick: float, dt: float) -> int:
+    """Frames of `dt` [s] from one packet of a sensor to the next."""
+    return max(1, math.ceil(sensor_tick / dt - 1e-6))
 
 
 def _control(command: Command) -> carla.VehicleControl:

@@ -5,14 +5,16 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
+from types import SimpleNamespace
 
 import carla
 import numpy as np
 import pytest
 
 from carla_bridge.embedded import EmbeddedServer
-from carla_bridge.observation import SensorSpec, SensorTimeout
+from carla_bridge.observation import LATE_S, SensorReader, SensorSpec, SensorTimeout
 from carla_bridge.session import Session, SessionError
 from carla_bridge.simulator import CarlaSimulator, NoTraffic, SimulatorConfig
 from headway.road.random_route import random_route
@@ -275,6 +277,26 @@ def test_a_sensor_that_falls_silent_is_named(simulator, route):
     simulator.session.destroy([a.id for a in sensors])
     with pytest.raises(SensorTimeout, match=r"'imu'.*sent nothing for frame"):
         simulator.step(Command(brake=1.0))
+
+
+def test_a_packet_that_is_due_is_waited_for():
+    class Slow:  # a sensor whose packets come when the test says so
+        type_id = "sensor.other.gnss"
+
+        def listen(self, callback):
+            self.send = lambda frame: callback(SimpleNamespace(frame=frame))
+
+    sensor = Slow()
+    reader = SensorReader("gnss", sensor, period=4)
+    sensor.send(7)
+    assert reader.read(7).frame == 7
+    begin = time.monotonic()
+    assert [reader.read(frame) for frame in (8, 9, 10)] == [None] * 3
+    assert time.monotonic() - begin < LATE_S
+    late = threading.Timer(0.25 * LATE_S, sensor.send, [11])
+    late.start()
+    assert reader.read(11).frame == 11
+    late.join()
 
 
 def test_the_same_commands_give_the_same_drive_to_the_bit(simulator, route):
