@@ -192,9 +192,8 @@ def junction_bounds(
     ego_to = arrive.at(itinerary.conflict_s[:, 1] + 2.0 * ego.half_length)
     blocker = np.full(len(near), -1, np.int64)
     front = np.zeros(len(near))
-    waited = memory.t - memory.waiting_since
     # Who has stood for long takes smaller gaps; the hysteresis is for those who still roll.
-    bold = min(max((waited - rules.patience) / rules.patience_lost, 0.0), 1.0)
+    bold = memory.boldness(rules)
     before = rules.before * (1.0 - 0.8 * bold)
     if memory.giving_way and ego.speed > 0.5:
         before += 0.5

@@ -55,7 +55,8 @@ class LaneChangeConfig:
         front_gap: [m] to the lead in the other lane, beside half a second.
         rear_gap: [m] to the follower there, beside its reaction.
         reaction: [s] of the follower.
-        follower_brake: [m/s^2] that it may be made to brake (MOBIL's safe criterion).
+        follower_brake: [m/s^2] that it may be made to brake (MOBIL's safe criterion),
+        insist: times as hard, and reacting so much sooner, when ego has waited long to come back.
     """
 
     time: float = 3.5
@@ -67,6 +68,7 @@ class LaneChangeConfig:
     rear_gap: float = 4.0
     reaction: float = 1.0
     follower_brake: float = 2.0
+    insist: float = 2.0
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,7 @@ class LaneOption:
         target: [m] offset of its centre from the route.
         beside: [m] offset of the other lane that its corridor covers, `target` when it is alone.
         path: the way there.
-        ends_s: [m] along the route where it has to be left, inf for the route's own lane.
+        ends_s: [m] along the route where the way back has to begin, inf for the route's own lane.
     """
 
     name: str
@@ -222,7 +224,7 @@ def shifted_path(path: Path, hint: int, s0: float, d0: float, target: float, len
 
 def lane_options(
     config: LaneChangeConfig, path: Path, lanes: RouteLanes, hint: int, s: float, d: float,
-    speed: float, half_length: float, seen: Array, slow: bool,
+    speed: float, half_length: float, seen: Array, slow: bool, bold: float = 0.0,
 ) -> list[LaneOption]:  # fmt: skip
     """Return the lanes that ego may be in now, the one it is in first.
 
@@ -237,6 +239,7 @@ def lane_options(
         half_length: [m].
         seen: (A, NUM_SEEN) the others from the route, see `planner.corridor.Seen`.
         slow: whether the lane that ego is in is slower than wished.
+        bold: [0, 1] how long ego has waited, see `Memory.boldness`.
     """
     length = max(config.least, config.time * speed)
     keep = LaneOption("keep", 0.0, 0.0, path, math.inf)
@@ -253,31 +256,34 @@ def lane_options(
             home = LaneOption(
                 "keep", 0.0, offset, shifted_path(path, hint, s, d, 0.0, length), math.inf
             )
-            free = _lane_is_free(config, seen, 0.0, s, speed, half_length)
-            here = LaneOption(SIDE_NAMES[side], offset, offset, stay, s + reach)
+            free = _lane_is_free(config, seen, 0.0, s, speed, half_length, bold)
+            here = LaneOption(SIDE_NAMES[side], offset, offset, stay, s + reach - config.least)
             if not free or (clear <= length and reach >= back):
                 return [here]
             return [home] if reach < back else [here, home]
         enough = clear > length and reach > config.room + config.room_time * speed + back
         if slow and enough and _lane_is_free(config, seen, offset, s, speed, half_length):
             way = shifted_path(path, hint, s, d, offset, length)
-            out.append(LaneOption(SIDE_NAMES[side], offset, offset, way, s + reach))
+            ends_s = s + reach - config.least
+            out.append(LaneOption(SIDE_NAMES[side], offset, offset, way, ends_s))
     if abs(d) > 1.2:  # off the route's lane, and no lane of ours beside it: back
         keep = LaneOption("keep", 0.0, d, shifted_path(path, hint, s, d, 0.0, length), math.inf)
     return [keep, *out]
 
 
 def _lane_is_free(
-    config: LaneChangeConfig, seen: Array, offset: float, s: float, speed: float, half_length: float
-) -> bool:
+    config: LaneChangeConfig, seen: Array, offset: float, s: float, speed: float,
+    half_length: float, bold: float = 0.0,
+) -> bool:  # fmt: skip
     """Whether there is a gap in the lane at `offset` [m]: nobody beside, ahead or coming up."""
+    insist = 1.0 + bold * (config.insist - 1.0)
     there = np.abs(seen[:, corridor.D] - offset) < 1.6
     front, rear = seen[there, corridor.FRONT], seen[there, corridor.REAR]
     v = seen[there, corridor.SPEED]
     ahead = rear - (s + half_length)
     needed = config.front_gap + 0.5 * speed + np.maximum(speed**2 - v**2, 0.0) / 5.0
     behind = (s - half_length) - front
-    brake = 2.0 * config.follower_brake
-    theirs = config.rear_gap + config.reaction * v + np.maximum(v**2 - speed**2, 0.0) / brake
+    brake = 2.0 * config.follower_brake * insist
+    theirs = config.rear_gap + config.reaction / insist * v + np.maximum(v**2 - speed**2, 0.0) / brake
     theirs = np.where(v < -0.5, np.inf, theirs)  # nobody comes the other way in a lane of ours
     return bool(np.all((ahead > needed) | (behind > theirs)))

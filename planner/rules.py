@@ -120,6 +120,11 @@ class Memory:
         standing = agents.id[agents.speed < STANDING].tolist()
         self.resting_since = {i: before.get(i, self.t) for i in standing}
 
+    def boldness(self, rules: Rules) -> float:
+        """[0, 1], from when patience ends to when it is lost: who waits long takes smaller gaps."""
+        waited = self.t - self.waiting_since
+        return min(max((waited - rules.patience) / rules.patience_lost, 0.0), 1.0)
+
     def lets_go(self, ids: Array, rules: Rules) -> Array:
         """Whether others, should they stand, are taken to let ego go (A,) bool.
 

@@ -31,6 +31,8 @@ class MpcConfig:
         lanes: when lanes are changed.
         score_s: [s] over which proposals are scored, at most the rules' horizon.
         off_lane: [1/s] cost of being in another lane than the route's.
+        lane_end: [1/s] what it costs more at the place where that lane has to be left,
+        lane_end_from: [m] growing from so far before it: there is not a gap at every moment.
         switch: cost of going for another lane than in the last tick.
         hold: cost of giving way or stopping where the rules let one go: within the seconds of a
             score, waiting is nearly as good as going.
@@ -54,6 +56,8 @@ class MpcConfig:
     lanes: LaneChangeConfig = field(default_factory=LaneChangeConfig)
     score_s: float = 8.0
     off_lane: float = 0.02
+    lane_end: float = 0.5
+    lane_end_from: float = 200.0
     switch: float = 0.4
     hold: float = 1.0
     corridor_margin: float = 0.1

@@ -170,7 +170,7 @@ class MpcPlanner:
         slow = bool((seen[ahead, corridor.SPEED] < wish - self.config.lanes.gain).any())
         return lane_options(
             self.config.lanes, rules.path, self._route_lanes, rules.memory.hint, ego.s, ego.d,
-            ego.speed, ego.half_length, seen, slow,
+            ego.speed, ego.half_length, seen, slow, rules.memory.boldness(rules.config.rules),
         )  # fmt: skip
 
     def _make_profiles(
@@ -223,7 +223,7 @@ class MpcPlanner:
             ]
         )
         rate = rates(states, inputs, stages, shared)
-        off = [config.off_lane * (c.option.target != 0.0) for c in candidates]
+        off = [self._off_lane(c.option) for c in candidates]
         rate += np.array(off)[:, None]
         score, tail = totals(rate, dt), totals(rate, dt, begin=round(self._t[-1] / dt))
         for i, c in enumerate(candidates):
@@ -235,6 +235,14 @@ class MpcPlanner:
                 tail=float(tail[i]) + extra + off[i] * self._t[-1],
             )
         return sorted(candidates, key=lambda c: c.score)
+
+    def _off_lane(self, option: LaneOption) -> float:
+        """Cost [1/s] of being in a lane other than the route's, the more the sooner it ends."""
+        config = self.config
+        if option.target == 0.0:
+            return 0.0
+        near = 1.0 - (option.ends_s - self.rules.ego.s) / config.lane_end_from
+        return config.off_lane + config.lane_end * min(max(near, 0.0), 1.0)
 
     def _starts(
         self, candidates: Sequence[Candidate], now: float, x0: Array
