@@ -53,8 +53,8 @@ class LaneChangeConfig:
         room: [m] of the other lane ahead that are needed to begin, beside `room_time` of driving.
         room_time: [s] see `room`.
         front_gap: [m] to the lead in the other lane, beside half a second.
-        rear_gap: [m] to the follower there, beside its reaction.
-        reaction: [s] of the follower.
+        rear_gap: [m] to the follower there, beside half a second.
+        reaction: [s] of the follower, until it comes up more slowly.
         follower_brake: [m/s^2] that it may be made to brake (MOBIL's safe criterion),
         insist: times as hard, and reacting so much sooner, when ego has waited long to come back.
     """
@@ -78,7 +78,8 @@ class RouteLanes:
     Attributes:
         offset: (R, 2) [m] of the neighbour's centre from the route, nan for none.
         clear: (R, 2) [m] of way on which its marking may be crossed.
-        reach: (R, 2) [m] to the last place from where the route's lane can be come back to.
+        reach: (R, 2) [m] to the last place from where the route's lane can be come back to; inf
+            where the neighbour goes on to the route's end, where one arrives in it as well.
     """
 
     offset: Array
@@ -167,9 +168,9 @@ def _ways(free: Array, there: Array, s: Array) -> tuple[Array, Array]:
     for i in range(1, len(s)):
         if free[i] and free[i - 1]:
             begin[i] = begin[i - 1]
-    end = -np.inf
-    for i in range(len(s) - 2, -1, -1):
-        if free[i]:
+    end = np.inf
+    for i in range(len(s) - 1, -1, -1):
+        if free[i] and i + 1 < len(s):
             clear[i] = clear[i + 1] + s[i + 1] - s[i]
         if not there[i]:
             end = -np.inf
@@ -261,11 +262,12 @@ def lane_options(
             if not free or (clear <= length and reach >= back):
                 return [here]
             return [home] if reach < back else [here, home]
-        enough = clear > length and reach > config.room + config.room_time * speed + back
+        way = min(reach, float(path.s[-1]) - s)
+        enough = clear > length and way > config.room + config.room_time * speed + back
         if slow and enough and _lane_is_free(config, seen, offset, s, speed, half_length):
-            way = shifted_path(path, hint, s, d, offset, length)
+            there = shifted_path(path, hint, s, d, offset, length)
             ends_s = s + reach - config.least
-            out.append(LaneOption(SIDE_NAMES[side], offset, offset, way, ends_s))
+            out.append(LaneOption(SIDE_NAMES[side], offset, offset, there, ends_s))
     if abs(d) > 1.2:  # off the route's lane, and no lane of ours beside it: back
         keep = LaneOption("keep", 0.0, d, shifted_path(path, hint, s, d, 0.0, length), math.inf)
     return [keep, *out]
@@ -284,6 +286,7 @@ def _lane_is_free(
     needed = config.front_gap + 0.5 * speed + np.maximum(speed**2 - v**2, 0.0) / 5.0
     behind = (s - half_length) - front
     brake = 2.0 * config.follower_brake * insist
-    theirs = config.rear_gap + config.reaction / insist * v + np.maximum(v**2 - speed**2, 0.0) / brake
+    closing = np.maximum(v - speed, 0.0)
+    theirs = config.rear_gap + 0.5 * v + config.reaction / insist * closing + closing**2 / brake
     theirs = np.where(v < -0.5, np.inf, theirs)  # nobody comes the other way in a lane of ours
     return bool(np.all((ahead > needed) | (behind > theirs)))

@@ -18,6 +18,7 @@ from headway.vehicle import (
 )
 
 SHIFT_SLACK = 0.3  # [s] beyond its nominal time that a shift may take
+SHIFT_LATENCY = 2.0  # [s] at least between the beginnings of two shifts, PhysX's default
 
 
 @dataclass
@@ -81,7 +82,7 @@ class PlanTracker:
         self._wanted_accel: list[float] = []
         self._wanted_curvature: list[float] = []
         self._throttle = self._steer_norm = 0.0
-        self._shift_began = float("nan")
+        self._shift_began = self._lifted = float("nan")
         self._t = float("nan")
 
     def track(self, plan: Plan, scene: Scene) -> Command:
@@ -101,6 +102,7 @@ class PlanTracker:
         if _stands(plan, t, ego.speed, config):
             self._accel_bias *= 0.9
             self._wanted_accel.clear()
+            self._throttle = 0.0
             return Command(0.0, config.hold_brake, steer_norm)
         look = config.tick + config.drive_lag
         launch = look + self._launch + config.launch_look
@@ -129,17 +131,19 @@ class PlanTracker:
         Between two gears the throttle drives nothing; what is asked for meanwhile comes all at
         once when the clutch closes.
         """
-        rolls = speed > 2.0 and -0.4 < accel < 0.1
-        begins = self._throttle > 0.2 and accel < wanted - 0.6
-        if not rolls:
-            self._shift_began = float("nan")
-        elif begins and math.isnan(self._shift_began):
+        config, rolls = self.config, speed > 2.0 and -0.4 < accel < 0.1
+        if self._throttle <= config.shift_throttle:
+            self._lifted = self._t
+        # What was pressed just now has not acted yet: that it does nothing yet is no shift.
+        acts = self._t - self._lifted > config.tick + config.drive_lag
+        since = self._t - self._shift_began
+        if rolls and acts and accel < wanted - 0.6 and not since < SHIFT_LATENCY:
             self._shift_began = self._t
         # What rolls for longer than a shift takes is no shift: at low throttle it would for ever.
-        shifting = self._t - self._shift_began < self._shift_s
+        shifting = rolls and self._t - self._shift_began < self._shift_s
         if self._throttle > 0.0 and wanted < -0.3 and accel > wanted + 0.6:
             return 0.0
-        return self.config.shift_throttle if shifting else 1.0
+        return config.shift_throttle if shifting else 1.0
 
     def _steer(self, plan: Plan, scene: Scene, t: Array) -> float:
         config, ego = self.config, scene.ego

@@ -237,11 +237,12 @@ class MpcPlanner:
         return sorted(candidates, key=lambda c: c.score)
 
     def _off_lane(self, option: LaneOption) -> float:
-        """Cost [1/s] of being in a lane other than the route's, the more the sooner it ends."""
+        """Cost [1/s] of being in a lane other than the route's, the more the sooner either ends."""
         config = self.config
         if option.target == 0.0:
             return 0.0
-        near = 1.0 - (option.ends_s - self.rules.ego.s) / config.lane_end_from
+        ends_s = min(option.ends_s, float(option.path.s[-1]))
+        near = 1.0 - (ends_s - self.rules.ego.s) / config.lane_end_from
         return config.off_lane + config.lane_end * min(max(near, 0.0), 1.0)
 
     def _starts(

@@ -6,7 +6,7 @@ import pytest
 from headway.road.frenet import route_poses
 from headway.road.queries import nearest_lane
 from headway.road.random_route import random_route
-from planner.corridor import NUM_SEEN
+from planner.corridor import NUM_SEEN, Seen
 from planner.homotopies import LaneChangeConfig, Path, Side, lane_options, route_lanes
 
 NOBODY = np.zeros((0, NUM_SEEN))
@@ -39,7 +39,7 @@ def test_it_may_be_stayed_in_as_long_as_there_is_a_place_to_come_back(beside):
     step = np.diff(route.s).max()
     assert (reach[clear > 62.0] >= clear[clear > 62.0] - 1.01 * step).all()
     assert (reach > clear + 100.0).any(), "beyond the junction"
-    for i in np.flatnonzero(reach > 0.0):
+    for i in np.flatnonzero((reach > 0.0) & np.isfinite(reach)):
         last = int(np.searchsorted(route.s, route.s[i] + reach[i] - 1e-6))
         assert np.isfinite(lanes.offset[i:last, Side.RIGHT]).all()
         assert clear[last - 1] > 0.0 or last == i
@@ -56,3 +56,47 @@ def test_no_change_begins_that_would_end_in_a_junction(beside):
         offered.append("change_right" in [option.name for option in options])
     assert 0 < sum(offered) < len(offered)
     assert (lanes.clear[offered, Side.RIGHT] > 35.0).all()
+
+
+def follower(gap: float, speed: float, s: float) -> np.ndarray:
+    """Seen in the route's lane, its front `gap` [m] behind ego's rear at s - 2.4 [m]."""
+    seen = np.zeros((1, NUM_SEEN))
+    front = s - 2.4 - gap
+    seen[0, [Seen.S, Seen.REAR, Seen.FRONT, Seen.SPEED]] = front - 2.0, front - 4.0, front, speed
+    return seen
+
+
+def ways_home(beside, i: int, speed: float, seen: np.ndarray, bold: float = 0.0) -> dict:
+    """The lanes offered to an ego that is in the lane to the right at sample i."""
+    route, lanes, _ = beside
+    path = Path(route.xyz[:, :2].copy(), route.s, route.yaw, route.curvature, route.speed_limit)
+    d = float(lanes.offset[i, Side.RIGHT])
+    options = lane_options(
+        LaneChangeConfig(), path, lanes, i, float(route.s[i]), d, speed, 2.4, seen, False, bold
+    )
+    return {option.name: option for option in options}
+
+
+def test_the_way_home_needs_a_gap_that_the_follower_can_keep(beside):
+    route, lanes, _ = beside
+    i = int(np.flatnonzero(lanes.clear[:, Side.RIGHT] > 80.0)[0])
+    s = float(route.s[i])
+    # 4 m, half a second at 20 m/s, 5 m in the second of reaction, 5^2 / (2 2) m of braking
+    assert "keep" not in ways_home(beside, i, 15.0, follower(25.0, 20.0, s))
+    assert "keep" in ways_home(beside, i, 15.0, follower(25.5, 20.0, s))
+    # Who has waited for long asks for twice the braking, and half the reaction: 14 + 10 + 50 m.
+    assert "keep" not in ways_home(beside, i, 0.0, follower(75.0, 20.0, s))
+    assert "keep" in ways_home(beside, i, 0.0, follower(75.0, 20.0, s), bold=1.0)
+
+
+def test_one_arrives_in_the_lane_beside_the_route_too(beside):
+    route, lanes, _ = beside
+    reach = lanes.reach[:, Side.RIGHT]
+    assert np.isfinite(lanes.offset[-1, Side.RIGHT]), "the route should end beside a lane"
+    i = int(np.searchsorted(route.s, route.s[-1] - 20.0))
+    assert np.isinf(reach[i:]).all()
+    stuck = ways_home(beside, i, 8.0, follower(1.0, 20.0, float(route.s[i])))
+    assert list(stuck) == ["change_right"]
+    assert stuck["change_right"].ends_s == np.inf
+    before = int(np.searchsorted(route.s, route.s[-1] - 50.0))
+    assert "keep" in ways_home(beside, before, 8.0, NOBODY)
