@@ -140,7 +140,7 @@ class CostConfig:
 
     weight: dict[str, float] = field(
         default_factory=lambda: {
-            "progress": 1.2, "lateral": 0.6, "heading": 0.3, "accel": 1.0, "lateral_accel": 0.3,
+            "progress": 1.5, "lateral": 0.6, "heading": 0.3, "accel": 1.0, "lateral_accel": 0.15,
             "jerk": 0.12, "lateral_jerk": 0.15, "steer_rate": 0.05,
         }
     )  # fmt: skip
@@ -150,7 +150,7 @@ class CostConfig:
     quadratic: dict[str, float] = field(
         default_factory=lambda: {"collision": 60.0, "corridor": 12.0, "limit": 4.0, "stop": 1.0}
     )
-    lateral_accel_max: float = 2.5
+    lateral_accel_max: float = 3.0
     stop_brake: float = 2.0
     standing_gap: float = 2.5
 

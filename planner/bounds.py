@@ -113,7 +113,8 @@ def standing_bounds(
         at, kind = line - rules.line_gap, itinerary.stop_kind[q]
         if kind == StopKind.LIGHT:
             state = SignalState(int(scene.signal_state[itinerary.stop_signal[q]]))
-            if memory.light_holds(q, state, ego.needed(line - 0.2), rules):
+            reached = (line - ego.front) / max(ego.speed, 0.1)
+            if memory.light_holds(q, state, ego.needed(line - 0.2), reached, rules):
                 bounds.stop(at, f"{SIGNAL_NAMES[state]}:{itinerary.stop_signal[q]}")
         elif kind == StopKind.STOP and memory.stop_sign_holds(
             q, line - ego.front, ego.speed, rules

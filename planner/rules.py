@@ -34,6 +34,8 @@ class Rules:
         patience_lost: [s] beyond that over which smaller gaps come to be taken.
         full_stop: [s] of standing at a stop sign.
         yellow_brake: [m/s^2] beyond which a light that turned yellow is not stopped at.
+        yellow_go: [s] after the change within which a line that is reached is passed all the same;
+            lights are yellow for 3 s at least (MUTCD 2009, 4D.26), CARLA's for 3 s.
         red_brake: [m/s^2] beyond which one that turned red is not.
         queue_speed: [m/s] below which who stands behind a junction blocks its exit.
         goal_gap: [m] before the route's end where the centre comes to rest.
@@ -55,6 +57,7 @@ class Rules:
     patience_lost: float = 15.0
     full_stop: float = 0.6
     yellow_brake: float = 3.0
+    yellow_go: float = 0.0
     red_brake: float = 6.0
     queue_speed: float = 1.5
     goal_gap: float = 0.5
@@ -85,6 +88,7 @@ class Memory:
         accel: [m/s^2] wanted then.
         stopped: stop lines at which a full stop was made.
         stopping_since: [s] when ego came to rest at a stop sign, by line.
+        turned: [s] since when the light of a line is no longer green, by line.
         running: lines whose light is passed, as it turned too late.
         halting: lines whose light ego stops at; what was begun is not given up for a little more
             braking than was thought.
@@ -100,6 +104,7 @@ class Memory:
     accel: float = 0.0
     stopped: set[int] = field(default_factory=set)
     stopping_since: dict[int, float] = field(default_factory=dict)
+    turned: dict[int, float] = field(default_factory=dict)
     running: set[int] = field(default_factory=set)
     halting: set[int] = field(default_factory=set)
     waiting_since: float = float("inf")
@@ -140,21 +145,27 @@ class Memory:
         latest = self.t - rules.stood
         return np.array([self.resting_since.get(i, self.t) <= latest for i in ids.tolist()], bool)
 
-    def light_holds(self, line: int, state: int, needed: float, rules: Rules) -> bool:
+    def light_holds(
+        self, line: int, state: int, needed: float, reached: float, rules: Rules
+    ) -> bool:
         """Whether ego stops at the light of `line`; decided once per change of the light.
 
         Args:
             line: of the itinerary.
             state: `SignalState`.
             needed: [m/s^2] braking that stopping takes now.
+            reached: [s] until ego's front is at the line if it goes on as it does.
             rules: thresholds.
         """
         if state not in (SignalState.RED, SignalState.YELLOW):
+            self.turned.pop(line, None)
             self.running.discard(line)
             self.halting.discard(line)
             return False
+        since = self.t - self.turned.setdefault(line, self.t)
+        passes = state == SignalState.YELLOW and since + reached < rules.yellow_go
         fresh = state == SignalState.YELLOW and line not in self.halting
-        if needed > (rules.yellow_brake if fresh else rules.red_brake):
+        if needed > (rules.yellow_brake if fresh else rules.red_brake) or (fresh and passes):
             self.running.add(line)
             self.halting.discard(line)
         elif line in self.running and needed < 0.8 * rules.yellow_brake:

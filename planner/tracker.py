@@ -38,7 +38,8 @@ class TrackerConfig:
         hold_brake: [0, 1] to hold with.
         shift_throttle: [0, 1] at most while the gearbox shifts.
         rest_speed: [m/s] below which a car that pulls away has not moved yet.
-        launch_throttle: [0, 1] at least until then, so that its engine revs up soon.
+        launch_throttle: [0, 1] until then: enough for its engine to rev up soon, and no more, which
+            would come all at once when the clutch closes.
     """
 
     tick: float = 0.05
@@ -122,7 +123,7 @@ class PlanTracker:
         acting = self._wanted_accel[0] + self._accel_bias
         self._throttle = min(float(throttle[0]), self._most_throttle(ego.speed, ego.accel, acting))
         if pulls_away and abs(ego.speed) < config.rest_speed:
-            self._throttle = max(self._throttle, config.launch_throttle)
+            self._throttle = config.launch_throttle
         return Command(self._throttle, float(brake[0]), steer_norm)
 
     def _most_throttle(self, speed: float, accel: float, wanted: float) -> float:

@@ -8,13 +8,15 @@ from headway.cost import CostConfig
 from planner.homotopies import LaneChangeConfig
 from planner.idm import IdmConfig
 from planner.mpc.problem import Limits
+from planner.rules import Rules
 
 
 def _rules() -> IdmConfig:
     """The rule layer's driver: the limit is its wish, and it accelerates as the MPC may."""
     return IdmConfig(
-        accel=2.2, speed_margin=0.1, lateral_accel=2.4, curve_brake=1.8, stop_brake=2.0
-    )
+        accel=1.6, speed_margin=0.1, lateral_accel=2.8, curve_brake=1.8, stop_brake=2.0,
+        rules=Rules(yellow_go=2.0),
+    )  # fmt: skip
 
 
 @dataclass

@@ -38,14 +38,15 @@ class Limits:
 
     Attributes:
         accel_min: [m/s^2].
-        accel_max: [m/s^2].
+        accel_max: [m/s^2]; what is lost in a gear change comes as a jerk, so no more than is
+            comfortable to lose.
         steer_max: [rad].
         jerk_max: [m/s^3].
         steer_rate_max: [rad/s].
     """
 
     accel_min: float = -7.0
-    accel_max: float = 2.5
+    accel_max: float = 1.5
     steer_max: float = 0.9
     jerk_max: float = 10.0
     steer_rate_max: float = 0.8
