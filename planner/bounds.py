@@ -181,8 +181,12 @@ def junction_bounds(
     scene: Scene,
     memory: Memory,
     rules: Rules,
+    creep: bool = False,
 ) -> BoundList:
-    """Whoever has the right of way in the junctions ahead, or blocks their exits."""
+    """Whoever has the right of way in the junctions ahead, or blocks their exits.
+
+    With `creep` ego waits at the edge of the first that is crossed, where it sees and is seen.
+    """
     bounds = exit_bounds(itinerary, ego, others, rules)
     near = (itinerary.conflict_s[:, 1] > ego.s - ego.half_length) & (
         itinerary.conflict_s[:, 0] < ego.front + LOOK_JUNCTION
@@ -216,13 +220,15 @@ def junction_bounds(
         if itinerary.conflict_merges[c] and ahead > ego.front:
             bounds.follow(float(ahead), float(others.agents.speed[a]), name)
             continue
-        at = waiting_place(itinerary, c, ego, rules)
+        at = waiting_place(itinerary, c, ego, rules, creep)
         if at is not None:
             bounds.stop(at, name)
     return bounds
 
 
-def waiting_place(itinerary: Itinerary, c: int, ego: EgoOnRoute, rules: Rules) -> float | None:
+def waiting_place(
+    itinerary: Itinerary, c: int, ego: EgoOnRoute, rules: Rules, creep: bool = False
+) -> float | None:
     """Where ego's front waits [m] to give way in conflict `c`, or None when it is in there."""
     j = itinerary.conflict_junction[c]
     begin = float(itinerary.conflict_s[c, 0])
@@ -231,8 +237,11 @@ def waiting_place(itinerary: Itinerary, c: int, ego: EgoOnRoute, rules: Rules) -
     guard = itinerary.junction_stop[j]
     entry = itinerary.junction_s[j, 0] if guard < 0 else itinerary.stop_s[guard]
     at = float(entry) - rules.line_gap
+    if creep:
+        ahead = (itinerary.conflict_junction == j) & (itinerary.conflict_s[:, 0] > ego.front + 0.2)
+        begin = float(itinerary.conflict_s[ahead, 0].min())
     lit = guard >= 0 and itinerary.stop_kind[guard] == StopKind.LIGHT
-    if lit or ego.front > at + 1.3:
+    if lit or creep or ego.front > at + 1.3:
         # With a light on our side we wait inside, as far as our own crossing.
         return max(begin - rules.give_way_gap, at)
     return min(at, begin - rules.give_way_gap)

@@ -39,6 +39,7 @@ class Side(IntEnum):
 
 
 SIDE_NAMES = ("change_left", "change_right")
+BEGUN = 0.1  # share of the way across from which a change has begun
 ROOM_TO_RETURN = 60.0  # [m] a stretch at least as long is one to come back on
 
 
@@ -49,7 +50,7 @@ class LaneChangeConfig:
     Attributes:
         time: [s] that a change takes.
         least: [m] of way that it takes at least.
-        gain: [m/s] by which the way ahead is slower than wished before another lane is looked at.
+        gain: [m/s] by which the other lane has to be faster, as far ahead as one looks.
         room: [m] of the other lane ahead that are needed to begin, beside `room_time` of driving.
         room_time: [s] see `room`.
         front_gap: [m] to the lead in the other lane, beside half a second.
@@ -80,11 +81,16 @@ class RouteLanes:
         clear: (R, 2) [m] of way on which its marking may be crossed.
         reach: (R, 2) [m] to the last place from where the route's lane can be come back to; inf
             where the neighbour goes on to the route's end, where one arrives in it as well.
+        half: (R,) [m] half the width of the route's own lane.
+        oncoming: (R,) [m] width of the lane of the other direction beyond its left edge, 0 for
+            none, and where a lane of the same direction lies between them.
     """
 
     offset: Array
     clear: Array
     reach: Array
+    half: Array
+    oncoming: Array
 
 
 @dataclass(frozen=True)
@@ -92,7 +98,7 @@ class LaneOption:
     """One lane to be in.
 
     Attributes:
-        name: keep, change_left, change_right.
+        name: keep, change_left, change_right, overtake, pull_over.
         target: [m] offset of its centre from the route.
         beside: [m] offset of the other lane that its corridor covers, `target` when it is alone.
         path: the way there.
@@ -128,7 +134,12 @@ def route_lanes(graph: LaneGraph, route: Route) -> RouteLanes:
         free = there & change[route.lane]
         _go_on_through_junctions(graph, route, lane, there, offset[:, side])
         clear[:, side], reach[:, side] = _ways(free, there, route.s)
-    return RouteLanes(offset, clear, reach)
+    other = graph.opposite[route.lane]
+    there = (other >= 0) & (graph.left[route.lane] < 0) & (graph.junction[route.lane] < 0)
+    there &= graph.kind[np.maximum(other, 0)] == LaneKind.DRIVING
+    width = graph.width[graph.point_start[np.maximum(other, 0)]]
+    half = 0.5 * graph.width[points].astype(np.float64)
+    return RouteLanes(offset, clear, reach, half, np.where(there, width, 0.0))
 
 
 def _go_on_through_junctions(
@@ -189,13 +200,14 @@ def route_path(itinerary: Itinerary) -> Path:
 @njit(cache=True)
 def _shift(
     xy: Array, s: Array, yaw: Array, first: int, last: int, s0: float, d0: float, target: float,
-    length: float, out_xy: Array, out_yaw: Array, out_curvature: Array,
+    length: float, back: float, back_length: float, out_xy: Array, out_yaw: Array,
+    out_curvature: Array,
 ) -> None:  # fmt: skip
     for i in range(first, last + 1):
-        f = min(max((s[i] - s0) / length, 0.0), 1.0)
-        # Minimum jerk: 10 f^3 - 15 f^4 + 6 f^5.
-        d = d0 + (target - d0) * f * f * f * (10.0 + f * (6.0 * f - 15.0))
-        slope = (target - d0) * 30.0 * f * f * (1.0 - f) ** 2 / length
+        out, out_slope = _quintic((s[i] - s0) / length)
+        home, home_slope = _quintic((s[i] - back) / back_length)
+        d = d0 + (target - d0) * out - target * home
+        slope = (target - d0) * out_slope / length - target * home_slope / back_length
         out_xy[i, 0] = xy[i, 0] - d * math.sin(yaw[i])
         out_xy[i, 1] = xy[i, 1] + d * math.cos(yaw[i])
         out_yaw[i] = yaw[i] + math.atan(slope)
@@ -206,8 +218,24 @@ def _shift(
         out_curvature[i] = (out_yaw[i + 2] - out_yaw[i - 2]) / max(span, 1e-3)
 
 
-def shifted_path(path: Path, hint: int, s0: float, d0: float, target: float, length: float) -> Path:
+@njit(cache=True)
+def _quintic(share: float) -> tuple[float, float]:
+    """Minimum jerk from 0 to 1, and its slope: 10 f^3 - 15 f^4 + 6 f^5."""
+    f = min(max(share, 0.0), 1.0)
+    return f * f * f * (10.0 + f * (6.0 * f - 15.0)), 30.0 * f * f * (1.0 - f) ** 2
+
+
+WAY = np.linspace(0.0, 1.0, 201)
+SHIFTED = np.array([_quintic(share)[0] for share in WAY.tolist()])
+
+
+def shifted_path(
+    path: Path, hint: int, s0: float, d0: float, target: float, length: float,
+    back: float = math.inf, back_length: float = 1.0,
+) -> Path:  # fmt: skip
     """Return `path` moved sideways from `d0` at s0 to `target` [m] within `length` [m].
+
+    See `begins` for an s0 from which it leads through where ego is.
 
     Args:
         path: the route.
@@ -216,16 +244,35 @@ def shifted_path(path: Path, hint: int, s0: float, d0: float, target: float, len
         d0: [m] offset there.
         target: [m] offset after it.
         length: [m] of way.
+        back: [m] along the route where the way back begins, inf to stay.
+        back_length: [m] of way that it takes.
     """
     xy, yaw, curvature = path.xy.copy(), path.yaw.copy(), path.curvature.copy()
     first, last = max(hint - 25, 0), min(hint + 300, len(path.s) - 1)
-    _shift(path.xy, path.s, path.yaw, first, last, s0, d0, target, length, xy, yaw, curvature)
+    _shift(
+        path.xy, path.s, path.yaw, first, last, s0, d0, target, length, back, back_length,
+        xy, yaw, curvature,
+    )  # fmt: skip
     return Path(xy, path.s, yaw, curvature, path.speed)
+
+
+def begins(s: float, d: float, d0: float, target: float, length: float) -> float:
+    """Where [m] a shift from `d0` to `target` begins that is at `d` when it comes to `s`.
+
+    A way that began anew in every tick would never get across.
+    """
+    done = min(max((d - d0) / (target - d0), 0.0), 1.0)
+    return s - length * share_of_way(done)
+
+
+def share_of_way(done: float) -> float:
+    """Share of the way of a shift after which it is `done` [0, 1]."""
+    return float(np.interp(done, SHIFTED, WAY))
 
 
 def lane_options(
     config: LaneChangeConfig, path: Path, lanes: RouteLanes, hint: int, s: float, d: float,
-    speed: float, half_length: float, seen: Array, slow: bool, bold: float = 0.0,
+    speed: float, half_length: float, seen: Array, wish: float, bold: float = 0.0,
 ) -> list[LaneOption]:  # fmt: skip
     """Return the lanes that ego may be in now, the one it is in first.
 
@@ -239,11 +286,13 @@ def lane_options(
         speed: [m/s].
         half_length: [m].
         seen: (A, NUM_SEEN) the others from the route, see `planner.corridor.Seen`.
-        slow: whether the lane that ego is in is slower than wished.
+        wish: [m/s] that the road allows.
         bold: [0, 1] how long ego has waited, see `Memory.boldness`.
     """
     length = max(config.least, config.time * speed)
     keep = LaneOption("keep", 0.0, 0.0, path, math.inf)
+    look = s + half_length + 15.0 + 4.0 * speed
+    pace = _pace(seen, d, s, look)
     out: list[LaneOption] = []
     for side in Side:
         offset, clear, reach = (float(a[hint, side]) for a in
@@ -253,9 +302,11 @@ def lane_options(
         inside = abs(d - offset) < abs(d)
         back = length + 5.0  # of way that the return takes
         if inside:
-            stay = shifted_path(path, hint, s, d, offset, length)
+            out_s = begins(s, d, 0.0, offset, length)
+            stay = shifted_path(path, hint, out_s, 0.0, offset, length)
+            home_s = begins(s, d, offset, 0.0, length)
             home = LaneOption(
-                "keep", 0.0, offset, shifted_path(path, hint, s, d, 0.0, length), math.inf
+                "keep", 0.0, offset, shifted_path(path, hint, home_s, offset, 0.0, length), math.inf
             )
             free = _lane_is_free(config, seen, 0.0, s, speed, half_length, bold)
             here = LaneOption(SIDE_NAMES[side], offset, offset, stay, s + reach - config.least)
@@ -263,14 +314,25 @@ def lane_options(
                 return [here]
             return [home] if reach < back else [here, home]
         way = min(reach, float(path.s[-1]) - s)
-        enough = clear > length and way > config.room + config.room_time * speed + back
-        if slow and enough and _lane_is_free(config, seen, offset, s, speed, half_length):
-            there = shifted_path(path, hint, s, d, offset, length)
+        begun = max(d / offset, 0.0)  # what was begun is not given up for want of room
+        enough = way > config.room + config.room_time * speed + back or begun > BEGUN
+        enough &= clear > length * (1.0 - begun)
+        faster = begun > BEGUN or min(_pace(seen, offset, s, look), wish) > pace + config.gain
+        if faster and enough and _lane_is_free(config, seen, offset, s, speed, half_length):
+            out_s = begins(s, d, 0.0, offset, length)
+            there = shifted_path(path, hint, out_s, 0.0, offset, length)
             ends_s = s + reach - config.least
             out.append(LaneOption(SIDE_NAMES[side], offset, offset, there, ends_s))
     if abs(d) > 1.2:  # off the route's lane, and no lane of ours beside it: back
         keep = LaneOption("keep", 0.0, d, shifted_path(path, hint, s, d, 0.0, length), math.inf)
     return [keep, *out]
+
+
+def _pace(seen: Array, offset: float, begin: float, end: float) -> float:
+    """Speed [m/s] of the slowest in the lane at `offset` [m] from s = `begin` to `end`, or inf."""
+    there = np.abs(seen[:, corridor.D] - offset) < 1.5
+    there &= (seen[:, corridor.S] > begin) & (seen[:, corridor.REAR] < end)
+    return float(seen[there, corridor.SPEED].min(initial=math.inf))
 
 
 def _lane_is_free(

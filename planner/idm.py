@@ -184,7 +184,9 @@ class IdmPlanner:
             required_decel=required,
         )  # fmt: skip
 
-    def bound(self, scene: Scene, goal: Goal, forecast: Forecast, proposal: int) -> BoundList:
+    def bound(
+        self, scene: Scene, goal: Goal, forecast: Forecast, proposal: int, creep: bool = False
+    ) -> BoundList:
         """Return all that bounds ego on its path: what stands, leads, crossing traffic, exits.
 
         Args:
@@ -192,6 +194,7 @@ class IdmPlanner:
             goal: of this tick.
             forecast: of the others.
             proposal: under which their forecast is taken.
+            creep: whether ego gives way at the edge of what is crossed, and not at its line.
         """
         dt, rules, ego = self.config.plan_dt, self.config.rules, self.ego
         others = self._others(scene, forecast, proposal)
@@ -201,7 +204,9 @@ class IdmPlanner:
         arrive = Arrivals(along + ego.half_length, dt * np.arange(len(along)))
         bounds = self.standing + lead_bounds(ego, others, arrive, rules)
         bounds += crossing_bounds(ego, others, arrive, rules)
-        bounds += junction_bounds(self.itinerary, ego, others, arrive, scene, self.memory, rules)
+        bounds += junction_bounds(
+            self.itinerary, ego, others, arrive, scene, self.memory, rules, creep
+        )
         return bounds
 
     def look(self, scene: Scene, goal: Goal) -> None:
@@ -265,18 +270,19 @@ class IdmPlanner:
         """Arrivals that know nothing: everywhere ahead is far in time."""
         return Arrivals(np.array([self.ego.front, self.ego.front + 0.1]), np.zeros(2))
 
-    def survey(self, scene: Scene, mean: Array, dt: float) -> Array:
+    def survey(self, scene: Scene, mean: Array, dt: float, ahead: float = 0.0) -> Array:
         """See the agents from the path: (A, NUM_SEEN), see `planner.corridor.Seen`.
 
         Args:
             scene: with the agents.
             mean: (A, T, 3) forecast of them; T = 0: only now.
             dt: [s] of the forecast.
+            ahead: [m] how far is looked at least.
         """
         agents, path, rules, ego = scene.agents, self.path, self.config.rules, self.ego
         seen = np.empty((len(agents), NUM_SEEN))
         survey(
-            path.xy, path.s, path.yaw, ego.s, ego.ahead, float(scene.ego.extent[1]),
+            path.xy, path.s, path.yaw, ego.s, max(ego.ahead, ahead), float(scene.ego.extent[1]),
             rules.margins(), agents.kind, agents.pose, agents.velocity, agents.extent, mean, dt,
             rules.believed(), seen,
         )  # fmt: skip

@@ -142,7 +142,11 @@ class Memory:
             return np.ones(len(ids), dtype=bool)
         if waited < rules.full_stop:
             return np.zeros(len(ids), dtype=bool)
-        latest = self.t - rules.stood
+        return self.rested(ids, rules.stood)
+
+    def rested(self, ids: Array, seconds: float) -> Array:
+        """Whether others have stood for `seconds` [s] at least (A,) bool."""
+        latest = self.t - seconds
         return np.array([self.resting_since.get(i, self.t) <= latest for i in ids.tolist()], bool)
 
     def light_holds(

@@ -8,6 +8,7 @@ from headway.cost import CostConfig
 from planner.homotopies import LaneChangeConfig
 from planner.idm import IdmConfig
 from planner.mpc.problem import Limits
+from planner.passing import PassingConfig
 from planner.rules import Rules
 
 
@@ -31,6 +32,10 @@ class MpcConfig:
         limits: of the actuators.
         rules: of the rule layer, whose bounds the MPC keeps and whose rollouts are its proposals.
         lanes: when lanes are changed.
+        passing: when what stands in the lane is gone around.
+        creep_from: [0, 1] of `Memory.boldness` from which ego creeps from its line to the edge of
+            what it gives way to: from there smaller gaps do, but it comes to them at rest.
+        creep_speed: [m/s] with which it does.
         score_s: [s] over which proposals are scored, at most the rules' horizon.
         off_lane: [1/s] cost of being in another lane than the route's.
         lane_end: [1/s] what it costs more at the place where that lane has to be left,
@@ -38,6 +43,7 @@ class MpcConfig:
         switch: cost of going for another lane than in the last tick.
         hold: cost of giving way or stopping where the rules let one go: within the seconds of a
             score, waiting is nearly as good as going.
+        stuck: cost of staying behind what stands there for good and could be gone around.
         corridor_margin: [m] between ego's side and its lane's edge.
         margin_along: [m] to others along their direction, beside their forecast's spread.
         margin_across: [m] across it.
@@ -56,12 +62,16 @@ class MpcConfig:
     limits: Limits = field(default_factory=Limits)
     rules: IdmConfig = field(default_factory=_rules)
     lanes: LaneChangeConfig = field(default_factory=LaneChangeConfig)
+    passing: PassingConfig = field(default_factory=PassingConfig)
+    creep_from: float = 0.25
+    creep_speed: float = 2.0
     score_s: float = 8.0
     off_lane: float = 0.02
     lane_end: float = 0.5
     lane_end_from: float = 200.0
     switch: float = 0.4
     hold: float = 1.0
+    stuck: float = 3.0
     corridor_margin: float = 0.1
     margin_along: float = 0.8
     margin_across: float = 0.3

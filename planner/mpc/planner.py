@@ -43,10 +43,12 @@ from planner.mpc.stages import (
     new_stages,
 )
 from planner.mpc.start import following, shifted
+from planner.passing import LOOK, Hurdle, find_hurdle, kerb_stop, overtake, pull_over
 from planner.scoring import rates, totals
 
 NO_RESIDUAL = (0.0,) * NUM_RESIDUALS
 HOLDS = ("yield", "stop")  # where the rules would let one go
+ONE_LANE = ("overtake", "pull_over")  # no lane is changed to for good
 SLOW_PACE = 0.6  # of the speed that the road allows, in the slower profiles
 
 
@@ -93,6 +95,7 @@ class MpcPlanner:
         self._margins[AgentKind.WALKER] = c.walker_margin
         self._margins[AgentKind.PROP] = c.margin_across
         self._road: RoadAhead | None = None
+        self._hurdle: Hurdle | None = None
         self.reset()
 
     def reset(self) -> None:
@@ -101,11 +104,12 @@ class MpcPlanner:
         self._road = None
         self._last: Solution | None = None
         self._last_t = float("nan")
-        self._target = 0.0
+        self._target = self._kerb_s = 0.0
+        self._gives_way = False
         self._type = ""
 
     def propose(self, scene: Scene, goal: Goal) -> Proposals:
-        """Return lanes x speed profiles: keep, change, each also slower; give way; stop."""
+        """Return lanes x speed profiles: keep, change, overtake; slower; creep, give way, stop."""
         rules = self.rules
         rules.look(scene, goal)
         self._look(scene)
@@ -113,7 +117,7 @@ class MpcPlanner:
         names, rolls, reasons = [], [], []
         for name, option, extra, pace in self._profiles:
             rules.path = option.path
-            bounds = rules.standing + extra
+            bounds = rules.standing + self._holds(option) + extra
             roll = rules.roll(scene, goal, bounds, rules.config.dt, pace)
             names.append(name)
             rolls.append(roll)
@@ -127,8 +131,9 @@ class MpcPlanner:
         """Score the proposals under the forecast and return the MPC's plan of the best."""
         x0 = self._state(scene)
         shared = self.config.cost.params(goal.time_gap, goal.style, self._car)
-        candidates = self._score(self._candidates(scene, goal, proposals, forecast), scene, goal,
-                                 forecast, shared)  # fmt: skip
+        candidates = self._candidates(scene, goal, proposals, forecast)
+        self._gives_way = any(r.startswith("give_way") for r in candidates[0].bounds.reasons)
+        candidates = self._score(candidates, scene, goal, forecast, shared)
         solved = [
             (*self._solve(candidate, start, scene, goal, forecast, x0, shared), candidate)
             for candidate, start in self._starts(candidates, scene.t, x0)
@@ -157,21 +162,53 @@ class MpcPlanner:
 
     def _lanes(self, scene: Scene, goal: Goal) -> list[LaneOption]:
         """The lanes that ego may be in, seen from where the others are now."""
-        rules, ego = self.rules, self.rules.ego
-        seen = rules.survey(scene, np.zeros((len(scene.agents), 0, 3)), 1.0)
+        rules, ego, config = self.rules, self.rules.ego, self.config
+        nothing = np.zeros((len(scene.agents), 0, 3))
+        seen = rules.survey(scene, nothing, 1.0)
         same = np.abs(seen[:, corridor.HEADING]) < 0.8
         near = np.abs(seen[:, corridor.D] - ego.d) < 1.75
         # Who is behind ego in its lane and goes its way keeps its distance by itself.
         self._behind = same & near & (seen[:, corridor.FRONT] < ego.s)
-        wish = min(float(rules.itinerary.speed[rules.memory.hint]), goal.speed_cap)
-        room = seen[:, corridor.REAR] - ego.front
-        ahead = (np.abs(seen[:, corridor.D] - ego.d) < 1.5) & (room > -1.0)
-        ahead &= room < 15.0 + 4.0 * ego.speed
-        slow = bool((seen[ahead, corridor.SPEED] < wish - self.config.lanes.gain).any())
-        return lane_options(
-            self.config.lanes, rules.path, self._route_lanes, rules.memory.hint, ego.s, ego.d,
-            ego.speed, ego.half_length, seen, slow, rules.memory.boldness(rules.config.rules),
+        lanes, path, hint = self._route_lanes, rules.path, rules.memory.hint
+        half_width = float(scene.ego.extent[1])
+        self._hurdle = None
+        if goal.maneuver == "pull_over":
+            self._kerb_s = self._kerb_s or kerb_stop(
+                config.passing, config.lanes, rules.itinerary, ego
+            )
+            return [pull_over(config.passing, config.lanes, lanes, path, hint, ego, half_width)]
+        self._kerb_s = 0.0
+        wish = min(float(rules.itinerary.speed[hint]), goal.speed_cap)
+        options = lane_options(
+            config.lanes, path, lanes, hint, ego.s, ego.d, ego.speed, ego.half_length, seen, wish,
+            rules.memory.boldness(rules.config.rules),
         )  # fmt: skip
+        stays = scene.agents.kind == AgentKind.PROP
+        stays |= rules.memory.rested(scene.agents.id, config.passing.stood)
+        self._hurdle = hurdle = find_hurdle(
+            config.passing, lanes, rules.itinerary, ego, half_width, rules.config.rules.margins(),
+            scene.agents, seen, stays,
+        )  # fmt: skip
+        if hurdle is not None and len(options) == 1:  # no lane of ours to go to
+            way = overtake(
+                config.passing, config.lanes, lanes, path, hint, ego, half_width, hurdle,
+                scene.agents, rules.survey(scene, nothing, 1.0, LOOK),
+            )  # fmt: skip
+            options += [way] if way is not None else []
+        return options
+
+    def _holds(self, option: LaneOption) -> BoundList:
+        """Where `option` ends: its lane, the kerb, or where one can still turn out."""
+        ego, hurdle, out = self.rules.ego, self._hurdle, BoundList()
+        if option.ends_s < np.inf:
+            out.stop(option.ends_s - ego.half_length, "lane_ends")
+        if option.name == "pull_over":
+            out.stop(self._kerb_s, "kerb")
+        if option.name == "keep" and hurdle is not None:
+            at = hurdle.rear - self.config.passing.hold
+            if at > ego.front - 0.5:
+                out.stop(at, f"obstacle:{hurdle.first_id}")
+        return out
 
     def _make_profiles(
         self, options: list[LaneOption]
@@ -180,9 +217,15 @@ class MpcPlanner:
         out = []
         for option in options:
             out.append((option.name, option, BoundList(), 1.0))
-            out.append((f"{option.name}_slow", option, BoundList(), SLOW_PACE))
+            if option.name != "overtake":
+                out.append((f"{option.name}_slow", option, BoundList(), SLOW_PACE))
+        memory, first = self.rules.memory, options[0]
+        bold = memory.boldness(self.rules.config.rules)
+        if self._gives_way and bold > self.config.creep_from:
+            here = float(self.rules.itinerary.speed[memory.hint])
+            out.append(("creep", first, BoundList(), min(self.config.creep_speed / here, 1.0)))
         variants = self.rules.variants()
-        out += [(name, options[0], variants[name], 1.0) for name in ("yield", "stop")]
+        out += [(name, first, variants[name], 1.0) for name in ("yield", "stop")]
         return out
 
     def _candidates(
@@ -194,12 +237,12 @@ class MpcPlanner:
         for name, option, extra, pace in self._profiles:
             rules.path = option.path
             index = proposals.names.index(name)
-            if option.name not in known:
-                bounds = rules.bound(scene, goal, forecast, index)
-                if option.ends_s < np.inf:
-                    bounds.stop(option.ends_s - rules.ego.half_length, "lane_ends")
-                known[option.name] = bounds
-            bounds = known[option.name] + extra
+            creep = name == "creep"
+            kept = name if creep else option.name
+            if kept not in known:
+                bounds = rules.bound(scene, goal, forecast, index, creep)
+                known[kept] = bounds + self._holds(option)
+            bounds = known[kept] + extra
             roll = rules.roll(scene, goal, bounds, self.config.rules.plan_dt, pace)
             found.append(Candidate(name, option, bounds, roll, index))
         return found
@@ -225,10 +268,12 @@ class MpcPlanner:
         rate = rates(states, inputs, stages, shared)
         off = [self._off_lane(c.option) for c in candidates]
         rate += np.array(off)[:, None]
+        around = any(c.name == "overtake" for c in candidates)
         score, tail = totals(rate, dt), totals(rate, dt, begin=round(self._t[-1] / dt))
         for i, c in enumerate(candidates):
             extra = config.switch if abs(c.option.target - self._target) > 1.0 else 0.0
             extra += config.hold if c.name in HOLDS else 0.0
+            extra += config.stuck if around and c.option.name != "overtake" else 0.0
             candidates[i] = replace(
                 c,
                 score=float(score[i]) + extra,
@@ -303,6 +348,17 @@ class MpcPlanner:
         self._route_lanes = route_lanes(graph, route)
         self._last, self._target = None, 0.0
 
+    def _lateral(self, option: LaneOption, half_width: float) -> Lateral:
+        """Where the corridor of `option` lies."""
+        d, changes = self.rules.ego.d, option.beside != 0.0 and option.name not in ONE_LANE
+        beside = 0.0 if option.name == "pull_over" else option.beside
+        return Lateral(
+            option.beside,
+            max(0.0, -beside, -d - 0.4), max(0.0, beside, d - 0.4),
+            half_width + self.config.corridor_margin,
+            option.target if changes else np.nan,
+        )  # fmt: skip
+
     def _state(self, scene: Scene) -> Array:
         """(NX,) now: pose and speed as seen, actuators as the last plan has them by now.
 
@@ -338,13 +394,9 @@ class MpcPlanner:
         assert self._road is not None
         half = scene.ego.extent
         out = new_stages(len(t) - 1)
-        d = rules.ego.d
-        lateral = Lateral(
-            option.beside,
-            max(0.0, -option.beside, -d - 0.4), max(0.0, option.beside, d - 0.4),
-            float(half[1]) + config.corridor_margin,
-        )  # fmt: skip
-        at = fill_road(self._road, rules.memory.hint, states, goal.speed_cap, lateral, out)
+        lateral = self._lateral(option, float(half[1]))
+        road = self._road._replace(speed=option.path.speed)
+        at = fill_road(road, rules.memory.hint, states, goal.speed_cap, lateral, out)
         bounds = candidate.bounds if rows else BoundList()
         stops, leads = fill_bounds(
             bounds.array(), at, t, float(half[0]), config.cost.stop_brake, out

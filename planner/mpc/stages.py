@@ -57,16 +57,20 @@ class Lateral(NamedTuple):
     """Which lane a homotopy is in, and where its corridor lies, offsets from the route.
 
     Attributes:
-        offset: [m] centre of the lane that it goes to, 0 for the route's own.
+        offset: [m] centre of the lane beside the route's own that it is in or goes to, else 0.
         right: [m] that its corridor reaches further to the right than the route's lane.
         left: [m] the same to the left.
         margin: [m] that ego's centre keeps from the edge of the corridor, at least.
+        target: [m] centre of the lane that it changes to, `offset` or 0, nan for no change: from
+            where the warm start has crossed over, the corridor is that lane, as far as it has got.
+            Otherwise it would be cheaper in every tick to cross over a little later.
     """
 
     offset: float
     right: float
     left: float
     margin: float
+    target: float
 
 
 class Sources(NamedTuple):
@@ -102,7 +106,7 @@ def fill_road(
     """
     num, last = len(states), len(road.s) - 1
     at = np.empty(num)
-    i = hint
+    i, crossed = hint, False
     for k in range(num):
         back, on = (15, 25) if k == 0 else (3, 14)
         i, s, d = nearest_on(
@@ -130,6 +134,11 @@ def fill_road(
         half = road.half_width[here]
         row[RIGHT] = -half - lateral.right + lateral.margin
         row[LEFT] = half + lateral.left - lateral.margin
+        # (Comparisons with nan are false.)
+        crossed = crossed or abs(d - lateral.target) < abs(d - (lateral.offset - lateral.target))
+        if crossed:
+            row[RIGHT] = min(lateral.target - half + lateral.margin, d)
+            row[LEFT] = max(lateral.target + half - lateral.margin, d)
         row[STOP_AHEAD:OBSTACLES] = 0.0
     return at
 

@@ -45,13 +45,29 @@ def test_it_may_be_stayed_in_as_long_as_there_is_a_place_to_come_back(beside):
         assert clear[last - 1] > 0.0 or last == i
 
 
+def slow_ahead(s: float) -> np.ndarray:
+    """Seen in ego's lane 30 m ahead, at 5 m/s."""
+    seen = np.zeros((1, NUM_SEEN))
+    seen[0, [Seen.S, Seen.REAR, Seen.FRONT, Seen.SPEED]] = s + 30.0, s + 28.0, s + 32.0, 5.0
+    return seen
+
+
 def test_no_change_begins_that_would_end_in_a_junction(beside):
     route, lanes, _ = beside
     path = Path(route.xyz[:, :2].copy(), route.s, route.yaw, route.curvature, route.speed_limit)
     offered = []
     for i in range(len(route.s)):
         options = lane_options(
-            LaneChangeConfig(), path, lanes, i, float(route.s[i]), 0.0, 10.0, 2.4, NOBODY, True
+            LaneChangeConfig(),
+            path,
+            lanes,
+            i,
+            float(route.s[i]),
+            0.0,
+            10.0,
+            2.4,
+            slow_ahead(float(route.s[i])),
+            13.0,
         )
         offered.append("change_right" in [option.name for option in options])
     assert 0 < sum(offered) < len(offered)
@@ -72,7 +88,7 @@ def ways_home(beside, i: int, speed: float, seen: np.ndarray, bold: float = 0.0)
     path = Path(route.xyz[:, :2].copy(), route.s, route.yaw, route.curvature, route.speed_limit)
     d = float(lanes.offset[i, Side.RIGHT])
     options = lane_options(
-        LaneChangeConfig(), path, lanes, i, float(route.s[i]), d, speed, 2.4, seen, False, bold
+        LaneChangeConfig(), path, lanes, i, float(route.s[i]), d, speed, 2.4, seen, 13.0, bold
     )
     return {option.name: option for option in options}
 

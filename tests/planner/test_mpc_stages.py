@@ -18,7 +18,7 @@ from planner.mpc.stages import (
 
 P = StageParam
 T = 0.2 * np.arange(21)
-OWN_LANE = Lateral(0.0, 0.0, 0.0, 1.0)
+OWN_LANE = Lateral(0.0, 0.0, 0.0, 1.0, np.nan)
 EGO = np.array([2.4, 1.0])  # half sizes
 MARGINS = np.tile([0.8, 0.3], (len(AgentKind), 1))
 CAPS = np.array([[2.0, 0.4]])
@@ -89,7 +89,7 @@ def test_a_lane_change_aims_at_the_lane_that_is_nearer():
     out = new_stages(20)
     states = ahead(10.0)
     states[:, 1] = np.linspace(0.0, 3.5, 21)
-    fill_road(road(), 0, states, 30.0, Lateral(3.5, 0.0, 3.5, 1.0), out)
+    fill_road(road(), 0, states, 30.0, Lateral(3.5, 0.0, 3.5, 1.0, np.nan), out)
     np.testing.assert_array_equal(out[:, P.LANE_OFFSET], np.where(states[:, 1] > 1.75, 3.5, 0.0))
     np.testing.assert_allclose(out[:, P.LEFT], 1.75 + 3.5 - 1.0)
     np.testing.assert_allclose(out[:, P.RIGHT], -0.75)

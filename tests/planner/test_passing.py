@@ -1,0 +1,128 @@
+"""Around what stands in the lane: on the oncoming lane when it is free, and not in a queue."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from headway.road.frenet import project_on_route
+from headway.road.lane_graph import LaneKind, StopKind
+from headway.road.routing import plan_route
+from headway.types import AgentKind, Goal, SignalState
+from language.route import RouteLanguage
+from planner.mpc.planner import MpcPlanner
+
+from .harness import Scripted, World, along, make_driver
+from .test_drive import assert_clear, front, spot
+
+HALF = 1.75  # [m] half a lane of this town
+STANDS = 60.0  # [m] along the route
+
+
+@pytest.fixture(scope="module")
+def straight(grid):
+    """The longest lane that lies at the centre line, with another of its direction to its right."""
+    inner = (grid.kind == LaneKind.DRIVING) & (grid.junction < 0) & (grid.left < 0)
+    inner &= (grid.opposite >= 0) & (grid.right >= 0)
+    lane = int(np.argmax(np.where(inner, grid.length, 0.0)))
+    return plan_route(grid, lane, 2.0, lane, float(grid.length[lane]) - 2.0)
+
+
+def blocked(route, *more: Scripted) -> list[Scripted]:
+    """Vehicles that stand in both lanes of ego's direction."""
+    sides = (0.0, -2.0 * HALF)
+    return [Scripted(along(route, lambda t: STANDS, d)) for d in sides] + list(more)
+
+
+def drive(grid, route, agents, seconds=60.0, language: RouteLanguage | None = None) -> World:
+    driver = make_driver(MpcPlanner(), language)
+    return World(grid, route, agents, start_s=5.0, driver=driver).drive(seconds, passed)
+
+
+def passed(world: World) -> bool:
+    """Whether ego is well beyond them, in its lane again."""
+    at = project_on_route(world.route, world.car.ego().pose[None, :2])
+    return bool(at[0][0] > STANDS + 40.0 and abs(at[1][0]) < 0.4)
+
+
+def test_two_who_stand_are_passed_on_the_oncoming_lane(grid, straight):
+    world = drive(grid, straight, blocked(straight))
+    s, d = world.s_d()
+    assert_clear(world)
+    assert passed(world)
+    there = np.abs(s - STANDS) < 2.0
+    assert (d[there] > 2.0).all()
+    assert "overtake" in {r.plan_name for r in world.driver.trace.records}
+
+
+@pytest.mark.parametrize("when", [6.0, 9.0, 12.0])
+def test_who_comes_the_other_way_is_let_pass_first(grid, straight, when):
+    def comes(t: float) -> tuple[float, float, float, float]:
+        x, y, yaw, speed = along(straight, lambda t: STANDS - 10.0 * (t - when), 2.0 * HALF)(t)
+        return x, y, yaw + np.pi, abs(speed)
+
+    world = drive(grid, straight, blocked(straight, Scripted(comes)))
+    s, d = world.s_d()
+    t = world.driver.trace.column("t")
+    assert_clear(world)
+    assert passed(world)
+    # Neither is over the centre line while the other is near.
+    facing = np.abs(STANDS - 10.0 * (t - when) - s) < 15.0
+    assert facing.any()
+    assert (d[facing] + 0.95 < HALF + 0.3).all()
+
+
+def test_a_stream_of_oncoming_traffic_is_waited_for_where_one_can_still_turn_out(grid, straight):
+    def comes(k: int):
+        def motion(t: float) -> tuple[float, float, float, float]:
+            at = STANDS + 40.0 * k - 10.0 * t
+            x, y, yaw, speed = along(straight, lambda _: at, 2.0 * HALF)(t)
+            return x, y, yaw + np.pi, 10.0 + 0.0 * speed
+
+        return Scripted(motion)
+
+    world = drive(grid, straight, blocked(straight, *(comes(k) for k in range(8))), 70.0)
+    s, _ = world.s_d()
+    t = world.driver.trace.column("t")
+    assert_clear(world)
+    assert passed(world)
+    waits = (t > 15.0) & (t < 20.0)
+    gap = STANDS - 2.3 - (s[waits] + world.info.extent[0])
+    assert (gap > 7.0).all()
+    assert (gap < 11.0).all()
+
+
+def test_who_waits_at_a_red_light_is_not_overtaken(grid):
+    _, route, itinerary = spot(grid, StopKind.LIGHT, 0)
+    line = float(itinerary.stop_s[0])
+    red = np.full(len(grid.signal_id), SignalState.RED, np.int8)
+    queue = [
+        Scripted(along(route, lambda t, k=k: line - 4.0 - 7.0 * k), AgentKind.VEHICLE)
+        for k in range(2)
+    ]
+    driver = make_driver(MpcPlanner())
+    world = World(grid, route, queue, signals=lambda t: red, driver=driver).drive(25.0)
+    assert_clear(world)
+    assert world.s_d()[1].max() < 0.3  # to the right lane it may go
+    assert front(world)[-1] < line
+
+
+class PullOver(RouteLanguage):
+    """Asks for the kerb after five seconds."""
+
+    def goal(self, scene) -> Goal:
+        goal = super().goal(scene)
+        return replace(goal, maneuver="pull_over") if scene.t > 5.0 else goal
+
+
+def test_it_pulls_over_and_stands_at_the_lane_s_edge(grid, straight):
+    world = drive(grid, straight, [], 30.0, PullOver())
+    s, d = world.s_d()
+    assert world.driver.trace.column("speed")[-1] == pytest.approx(0.0, abs=0.02)
+    edge = HALF - world.info.extent[1]
+    assert d[-1] == pytest.approx(-(edge - 0.25), abs=0.15)
+    assert s[-1] < straight.length - 20.0
+    names = {r.plan_name for r in world.driver.trace.records if r.t > 6.0}
+    assert names <= {"pull_over", "pull_over_slow", "yield", "stop"}
