@@ -24,17 +24,15 @@ from headway.types import (
     Scene,
     StateIndex,
 )
-from planner import corridor
 from planner.bounds import BoundList
 from planner.car import car_params
 from planner.contacts import others_until
-from planner.homotopies import LaneOption, lane_options, route_lanes
+from planner.homotopies import LaneOption
 from planner.idm import IdmPlanner, Rollout
 from planner.mpc.config import MpcConfig
 from planner.mpc.report import binding, cost_terms
 from planner.mpc.solver import Solution, Solver, make_solver
 from planner.mpc.stages import (
-    Lateral,
     RoadAhead,
     Sources,
     fill_bounds,
@@ -43,13 +41,11 @@ from planner.mpc.stages import (
     new_stages,
 )
 from planner.mpc.start import following, shifted
-from planner.passing import LOOK, Hurdle, find_hurdle, kerb_stop, overtake, pull_over
+from planner.mpc.ways import Ways
 from planner.scoring import rates, totals
 
 NO_RESIDUAL = (0.0,) * NUM_RESIDUALS
 HOLDS = ("yield", "stop")  # where the rules would let one go
-ONE_LANE = ("overtake", "pull_over")  # no lane is changed to for good
-SLOW_PACE = 0.6  # of the speed that the road allows, in the slower profiles
 
 
 @dataclass(frozen=True)
@@ -95,17 +91,17 @@ class MpcPlanner:
         self._margins[AgentKind.WALKER] = c.walker_margin
         self._margins[AgentKind.PROP] = c.margin_across
         self._road: RoadAhead | None = None
-        self._hurdle: Hurdle | None = None
+        self._ways = Ways(c, self.rules)
         self.reset()
 
     def reset(self) -> None:
         """Forget the route and the last plan."""
         self.rules.reset()
+        self._ways.reset()
         self._road = None
         self._last: Solution | None = None
         self._last_t = float("nan")
-        self._target = self._kerb_s = 0.0
-        self._gives_way = False
+        self._target = 0.0
         self._type = ""
 
     def propose(self, scene: Scene, goal: Goal) -> Proposals:
@@ -113,13 +109,13 @@ class MpcPlanner:
         rules = self.rules
         rules.look(scene, goal)
         self._look(scene)
-        self._profiles = self._make_profiles(self._lanes(scene, goal))
+        self._profiles = self._ways.profiles(scene, goal)
         names, rolls, reasons = [], [], []
-        for name, option, extra, pace in self._profiles:
-            rules.path = option.path
-            bounds = rules.standing + self._holds(option) + extra
-            roll = rules.roll(scene, goal, bounds, rules.config.dt, pace)
-            names.append(name)
+        for way in self._profiles:
+            rules.path = way.option.path
+            bounds = rules.standing + self._ways.ends(way.option) + way.extra
+            roll = rules.roll(scene, goal, bounds, rules.config.dt, way.pace)
+            names.append(way.name)
             rolls.append(roll)
             reasons.append(bounds.reasons[roll.which] if roll.which >= 0 else "road")
         return Proposals(
@@ -132,7 +128,7 @@ class MpcPlanner:
         x0 = self._state(scene)
         shared = self.config.cost.params(goal.time_gap, goal.style, self._car)
         candidates = self._candidates(scene, goal, proposals, forecast)
-        self._gives_way = any(r.startswith("give_way") for r in candidates[0].bounds.reasons)
+        self._ways.note(candidates[0].bounds)
         candidates = self._score(candidates, scene, goal, forecast, shared)
         solved = [
             (*self._solve(candidate, start, scene, goal, forecast, x0, shared), candidate)
@@ -160,91 +156,23 @@ class MpcPlanner:
             required_decel=self.rules.required(goal, best.bounds, which),
         )
 
-    def _lanes(self, scene: Scene, goal: Goal) -> list[LaneOption]:
-        """The lanes that ego may be in, seen from where the others are now."""
-        rules, ego, config = self.rules, self.rules.ego, self.config
-        nothing = np.zeros((len(scene.agents), 0, 3))
-        seen = rules.survey(scene, nothing, 1.0)
-        same = np.abs(seen[:, corridor.HEADING]) < 0.8
-        near = np.abs(seen[:, corridor.D] - ego.d) < 1.75
-        # Who is behind ego in its lane and goes its way keeps its distance by itself.
-        self._behind = same & near & (seen[:, corridor.FRONT] < ego.s)
-        lanes, path, hint = self._route_lanes, rules.path, rules.memory.hint
-        half_width = float(scene.ego.extent[1])
-        self._hurdle = None
-        if goal.maneuver == "pull_over":
-            self._kerb_s = self._kerb_s or kerb_stop(
-                config.passing, config.lanes, rules.itinerary, ego
-            )
-            return [pull_over(config.passing, config.lanes, lanes, path, hint, ego, half_width)]
-        self._kerb_s = 0.0
-        wish = min(float(rules.itinerary.speed[hint]), goal.speed_cap)
-        options = lane_options(
-            config.lanes, path, lanes, hint, ego.s, ego.d, ego.speed, ego.half_length, seen, wish,
-            rules.memory.boldness(rules.config.rules),
-        )  # fmt: skip
-        stays = scene.agents.kind == AgentKind.PROP
-        stays |= rules.memory.rested(scene.agents.id, config.passing.stood)
-        self._hurdle = hurdle = find_hurdle(
-            config.passing, lanes, rules.itinerary, ego, half_width, rules.config.rules.margins(),
-            scene.agents, seen, stays,
-        )  # fmt: skip
-        if hurdle is not None and len(options) == 1:  # no lane of ours to go to
-            way = overtake(
-                config.passing, config.lanes, lanes, path, hint, ego, half_width, hurdle,
-                scene.agents, rules.survey(scene, nothing, 1.0, LOOK),
-            )  # fmt: skip
-            options += [way] if way is not None else []
-        return options
-
-    def _holds(self, option: LaneOption) -> BoundList:
-        """Where `option` ends: its lane, the kerb, or where one can still turn out."""
-        ego, hurdle, out = self.rules.ego, self._hurdle, BoundList()
-        if option.ends_s < np.inf:
-            out.stop(option.ends_s - ego.half_length, "lane_ends")
-        if option.name == "pull_over":
-            out.stop(self._kerb_s, "kerb")
-        if option.name == "keep" and hurdle is not None:
-            at = hurdle.rear - self.config.passing.hold
-            if at > ego.front - 0.5:
-                out.stop(at, f"obstacle:{hurdle.first_id}")
-        return out
-
-    def _make_profiles(
-        self, options: list[LaneOption]
-    ) -> list[tuple[str, LaneOption, BoundList, float]]:
-        """Name, lane, extra bounds and pace of each proposal; ego's own lane comes first."""
-        out = []
-        for option in options:
-            out.append((option.name, option, BoundList(), 1.0))
-            if option.name != "overtake":
-                out.append((f"{option.name}_slow", option, BoundList(), SLOW_PACE))
-        memory, first = self.rules.memory, options[0]
-        bold = memory.boldness(self.rules.config.rules)
-        if self._gives_way and bold > self.config.creep_from:
-            here = float(self.rules.itinerary.speed[memory.hint])
-            out.append(("creep", first, BoundList(), min(self.config.creep_speed / here, 1.0)))
-        variants = self.rules.variants()
-        out += [(name, first, variants[name], 1.0) for name in ("yield", "stop")]
-        return out
-
     def _candidates(
         self, scene: Scene, goal: Goal, proposals: Proposals, forecast: Forecast
     ) -> list[Candidate]:
         """The proposals again, now under all that moves."""
         rules, found = self.rules, []
         known: dict[str, BoundList] = {}
-        for name, option, extra, pace in self._profiles:
-            rules.path = option.path
-            index = proposals.names.index(name)
-            creep = name == "creep"
-            kept = name if creep else option.name
+        for way in self._profiles:
+            rules.path = way.option.path
+            index = proposals.names.index(way.name)
+            creep = way.name == "creep"
+            kept = way.name if creep else way.option.name
             if kept not in known:
                 bounds = rules.bound(scene, goal, forecast, index, creep)
-                known[kept] = bounds + self._holds(option)
-            bounds = known[kept] + extra
-            roll = rules.roll(scene, goal, bounds, self.config.rules.plan_dt, pace)
-            found.append(Candidate(name, option, bounds, roll, index))
+                known[kept] = bounds + self._ways.ends(way.option)
+            bounds = known[kept] + way.extra
+            roll = rules.roll(scene, goal, bounds, self.config.rules.plan_dt, way.pace)
+            found.append(Candidate(way.name, way.option, bounds, roll, index))
         return found
 
     def _score(
@@ -266,7 +194,7 @@ class MpcPlanner:
             ]
         )
         rate = rates(states, inputs, stages, shared)
-        off = [self._off_lane(c.option) for c in candidates]
+        off = [self._ways.off_lane(c.option) for c in candidates]
         rate += np.array(off)[:, None]
         around = any(c.name == "overtake" for c in candidates)
         score, tail = totals(rate, dt), totals(rate, dt, begin=round(self._t[-1] / dt))
@@ -280,15 +208,6 @@ class MpcPlanner:
                 tail=float(tail[i]) + extra + off[i] * self._t[-1],
             )
         return sorted(candidates, key=lambda c: c.score)
-
-    def _off_lane(self, option: LaneOption) -> float:
-        """Cost [1/s] of being in a lane other than the route's, the more the sooner either ends."""
-        config = self.config
-        if option.target == 0.0:
-            return 0.0
-        ends_s = min(option.ends_s, float(option.path.s[-1]))
-        near = 1.0 - (ends_s - self.rules.ego.s) / config.lane_end_from
-        return config.off_lane + config.lane_end * min(max(near, 0.0), 1.0)
 
     def _starts(
         self, candidates: Sequence[Candidate], now: float, x0: Array
@@ -345,19 +264,8 @@ class MpcPlanner:
             np.ascontiguousarray(route.speed_limit, np.float64),
             0.5 * np.ascontiguousarray(graph.width[points], np.float64),
         )  # fmt: skip
-        self._route_lanes = route_lanes(graph, route)
+        self._ways.follow(graph, route)
         self._last, self._target = None, 0.0
-
-    def _lateral(self, option: LaneOption, half_width: float) -> Lateral:
-        """Where the corridor of `option` lies."""
-        d, changes = self.rules.ego.d, option.beside != 0.0 and option.name not in ONE_LANE
-        beside = 0.0 if option.name == "pull_over" else option.beside
-        return Lateral(
-            option.beside,
-            max(0.0, -beside, -d - 0.4), max(0.0, beside, d - 0.4),
-            half_width + self.config.corridor_margin,
-            option.target if changes else np.nan,
-        )  # fmt: skip
 
     def _state(self, scene: Scene) -> Array:
         """(NX,) now: pose and speed as seen, actuators as the last plan has them by now.
@@ -394,7 +302,7 @@ class MpcPlanner:
         assert self._road is not None
         half = scene.ego.extent
         out = new_stages(len(t) - 1)
-        lateral = self._lateral(option, float(half[1]))
+        lateral = self._ways.lateral(option, float(half[1]))
         road = self._road._replace(speed=option.path.speed)
         at = fill_road(road, rules.memory.hint, states, goal.speed_cap, lateral, out)
         bounds = candidate.bounds if rows else BoundList()
@@ -402,7 +310,7 @@ class MpcPlanner:
             bounds.array(), at, t, float(half[0]), config.cost.stop_brake, out
         )
         mean, covariance = forecast.likeliest(candidate.forecast)
-        until = others_until(scene, mean, self._behind, config.score_s, rules.config.rules)
+        until = others_until(scene, mean, self._ways.behind, config.score_s, rules.config.rules)
         # Whom ego follows is not widened along its way: the time gap is for what it may do, and who
         # stands a metre behind it in a queue is in nobody's way.
         caps = np.tile([config.cap_along, config.cap_across], (len(agents), 1))

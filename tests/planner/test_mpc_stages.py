@@ -206,3 +206,20 @@ def test_empty_places_are_far_away_whoever_is_there():
     assert (rows == -1).all()
     assert (found[:, :, Obstacle.X] - ahead(5.0)[:, None, 0] >= 0.99 * FAR).all()
     np.testing.assert_array_equal(found[:, :, Obstacle.LENGTH :], 1.0)
+
+
+def test_who_has_crossed_over_does_not_go_back():
+    out = new_stages(20)
+    states = ahead(10.0)
+    states[:, 1] = np.linspace(0.0, 3.5, 21)
+    fill_road(road(), 0, states, 30.0, Lateral(3.5, 0.0, 3.5, 1.0, 3.5), out)
+    there = states[:, 1] > 1.75
+    # The edge of the lane that it goes to, as far as the warm start has got.
+    np.testing.assert_allclose(out[there, P.RIGHT], np.minimum(2.75, states[there, 1]))
+    np.testing.assert_allclose(out[~there, P.RIGHT], -0.75)
+    np.testing.assert_allclose(out[:, P.LEFT], 1.75 + 3.5 - 1.0)
+    # And the way home.
+    states[:, 1] = states[::-1, 1]
+    fill_road(road(), 0, states, 30.0, Lateral(3.5, 0.0, 3.5, 1.0, 0.0), out)
+    home = states[:, 1] < 1.75
+    np.testing.assert_allclose(out[home, P.LEFT], np.maximum(0.75, states[home, 1]))

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from headway.types import Agents
+from headway.types import Agents, SignalState
 from planner.rules import Memory, Rules
 
 
@@ -56,3 +56,28 @@ def test_who_has_stood_for_two_seconds_lets_the_waiting_ego_go():
     assert at(5.5, 0.0, (0.0, 0.0)) == [True, True]
     assert at(6.0, 0.0, (1.0, 0.0)) == [False, True]  # that one has set off
     assert at(7.5, 0.0, (1.0, 4.0)) == [True, True]  # patience: whoever should stand
+
+
+def test_a_yellow_light_is_passed_when_its_line_is_reached_soon():
+    rules = Rules(yellow_go=2.0)
+
+    def holds(memory: Memory, t: float, state: SignalState, gap: float, speed: float) -> bool:
+        memory.t = t
+        return memory.light_holds(0, state, speed * speed / (2.0 * gap), gap / speed, rules)
+
+    # 8 m/s, 15 m before it: 1.9 s, and 2.1 m/s^2 to stop.
+    memory = Memory()
+    assert not holds(memory, 0.0, SignalState.GREEN, 15.0, 8.0)
+    assert not holds(memory, 0.1, SignalState.YELLOW, 15.0, 8.0)
+    assert not holds(memory, 1.1, SignalState.YELLOW, 7.0, 8.0)
+    # 17 m: too late, and slow enough to stop. What was begun is gone on with.
+    memory = Memory()
+    assert holds(memory, 0.1, SignalState.YELLOW, 17.0, 8.0)
+    assert holds(memory, 0.2, SignalState.YELLOW, 12.0, 7.8)
+    # Held up on the way to it: no longer in time, and there is room to stop.
+    memory = Memory()
+    assert not holds(memory, 0.0, SignalState.YELLOW, 15.0, 8.0)
+    assert holds(memory, 0.8, SignalState.YELLOW, 10.0, 5.0)
+    # By itself nobody passes: who could stop, stops.
+    memory, rules = Memory(), Rules()
+    assert holds(memory, 0.0, SignalState.YELLOW, 15.0, 8.0)

@@ -162,3 +162,15 @@ def test_a_turn_has_the_radius_of_the_plan(grid, type_id, speed, radius):
     assert driven[-20:] == pytest.approx(np.full(20, radius), rel=0.01)
     assert driven.min() > 0.96 * radius  # it does not turn in too far
     assert rows[:, VehicleState.VX] == pytest.approx(np.full(len(rows), speed), rel=0.05)
+
+
+@pytest.mark.parametrize("speed", [14.0, 18.0, 23.0])
+@pytest.mark.parametrize("seconds", [0.5, 1.0, 1.6])
+def test_it_speeds_up_again_after_braking(grid, speed, seconds):
+    """The throttle that has not acted yet is no gear shift: a car was slowed down for ever."""
+    bench = Bench(grid, MKZ, speed)
+    bench.drive(1.0, lambda ego: plan(ego.speed, 0.0))
+    bench.drive(seconds, lambda ego: plan(ego.speed, -4.0))
+    before = bench.world.state[0, VehicleState.VX]
+    rows = bench.drive(6.0, lambda ego: plan(ego.speed, 1.5))
+    assert rows[-1, VehicleState.VX] > before + 4.5  # 9 without any shift

@@ -1,0 +1,152 @@
+"""The ways that the MPC planner has: lanes and how to drive in them, and what each is worth."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from headway.road.lane_graph import LaneGraph
+from headway.road.route import Route
+from headway.types import AgentKind, Array, Goal, Scene
+from planner import corridor
+from planner.bounds import BoundList
+from planner.homotopies import LaneOption, lane_options, route_lanes
+from planner.idm import IdmPlanner
+from planner.mpc.config import MpcConfig
+from planner.mpc.stages import Lateral
+from planner.passing import LOOK, Hurdle, find_hurdle, kerb_stop, overtake, pull_over
+
+ONE_LANE = ("overtake", "pull_over")  # no lane is changed to for good
+SLOW_PACE = 0.6  # of the speed that the road allows, in the slower profiles
+
+
+class Profile(NamedTuple):
+    """One way to drive.
+
+    Attributes:
+        name: of the proposal.
+        option: the lane that it is in.
+        extra: bounds beside those of the lane.
+        pace: share of the speed that the road allows.
+    """
+
+    name: str
+    option: LaneOption
+    extra: BoundList
+    pace: float
+
+
+class Ways:
+    """Lists lanes x speed profiles in every tick.
+
+    Args:
+        config: of the planner.
+        rules: its rule layer, which has looked at the scene.
+
+    Attributes:
+        behind: (A,) bool, who is behind ego in its lane and keeps its distance by itself.
+    """
+
+    behind: Array
+
+    def __init__(self, config: MpcConfig, rules: IdmPlanner) -> None:
+        self._config, self._rules = config, rules
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget what was going on."""
+        self._hurdle: Hurdle | None = None
+        self._kerb_s = 0.0
+        self._gives_way = False
+
+    def follow(self, graph: LaneGraph, route: Route) -> None:
+        """Look up the lanes beside `route`."""
+        self._lanes = route_lanes(graph, route)
+
+    def profiles(self, scene: Scene, goal: Goal) -> list[Profile]:
+        """Name, lane, extra bounds and pace of each proposal; ego's own lane comes first."""
+        config, rules = self._config, self._rules
+        options, out = self._options(scene, goal), []
+        for option in options:
+            out.append(Profile(option.name, option, BoundList(), 1.0))
+            if option.name != "overtake":
+                out.append(Profile(f"{option.name}_slow", option, BoundList(), SLOW_PACE))
+        memory, first = rules.memory, options[0]
+        if self._gives_way and memory.boldness(rules.config.rules) > config.creep_from:
+            pace = config.creep_speed / float(rules.itinerary.speed[memory.hint])
+            out.append(Profile("creep", first, BoundList(), min(pace, 1.0)))
+        variants = rules.variants()
+        return out + [Profile(n, first, variants[n], 1.0) for n in ("yield", "stop")]
+
+    def note(self, keep: BoundList) -> None:
+        """Note what bounds ego in its own lane."""
+        self._gives_way = any(r.startswith("give_way") for r in keep.reasons)
+
+    def ends(self, option: LaneOption) -> BoundList:
+        """Where `option` ends: its lane, the kerb, or where one can still turn out."""
+        ego, hurdle, out = self._rules.ego, self._hurdle, BoundList()
+        if option.ends_s < np.inf:
+            out.stop(option.ends_s - ego.half_length, "lane_ends")
+        if option.name == "pull_over":
+            out.stop(self._kerb_s, "kerb")
+        if option.name == "keep" and hurdle is not None:
+            at = hurdle.rear - self._config.passing.hold
+            if at > ego.front - 0.5:
+                out.stop(at, f"obstacle:{hurdle.first_id}")
+        return out
+
+    def off_lane(self, option: LaneOption) -> float:
+        """Cost [1/s] of being in a lane other than the route's, the more the sooner either ends."""
+        config = self._config
+        if option.target == 0.0:
+            return 0.0
+        ends_s = min(option.ends_s, float(option.path.s[-1]))
+        near = 1.0 - (ends_s - self._rules.ego.s) / config.lane_end_from
+        return config.off_lane + config.lane_end * min(max(near, 0.0), 1.0)
+
+    def lateral(self, option: LaneOption, half_width: float) -> Lateral:
+        """Where the corridor of `option` lies, for an ego so wide [m]."""
+        d, changes = self._rules.ego.d, option.beside != 0.0 and option.name not in ONE_LANE
+        beside = 0.0 if option.name == "pull_over" else option.beside
+        return Lateral(
+            option.beside,
+            max(0.0, -beside, -d - 0.4), max(0.0, beside, d - 0.4),
+            half_width + self._config.corridor_margin,
+            option.target if changes else np.nan,
+        )  # fmt: skip
+
+    def _options(self, scene: Scene, goal: Goal) -> list[LaneOption]:
+        """The lanes that ego may be in, seen from where the others are now."""
+        rules, ego, config, lanes = self._rules, self._rules.ego, self._config, self._lanes
+        nothing = np.zeros((len(scene.agents), 0, 3))
+        seen = rules.survey(scene, nothing, 1.0)
+        same = np.abs(seen[:, corridor.HEADING]) < 0.8
+        near = np.abs(seen[:, corridor.D] - ego.d) < 1.75
+        self.behind = same & near & (seen[:, corridor.FRONT] < ego.s)
+        path, hint, half_width = rules.path, rules.memory.hint, float(scene.ego.extent[1])
+        self._hurdle = None
+        if goal.maneuver == "pull_over":
+            self._kerb_s = self._kerb_s or kerb_stop(
+                config.passing, config.lanes, rules.itinerary, ego
+            )
+            return [pull_over(config.passing, config.lanes, lanes, path, hint, ego, half_width)]
+        self._kerb_s = 0.0
+        wish = min(float(rules.itinerary.speed[hint]), goal.speed_cap)
+        options = lane_options(
+            config.lanes, path, lanes, hint, ego.s, ego.d, ego.speed, ego.half_length, seen, wish,
+            rules.memory.boldness(rules.config.rules),
+        )  # fmt: skip
+        stays = scene.agents.kind == AgentKind.PROP
+        stays |= rules.memory.rested(scene.agents.id, config.passing.stood)
+        self._hurdle = hurdle = find_hurdle(
+            config.passing, lanes, rules.itinerary, ego, half_width, rules.config.rules.margins(),
+            scene.agents, seen, stays,
+        )  # fmt: skip
+        if hurdle is not None and len(options) == 1:  # no lane of ours to go to
+            way = overtake(
+                config.passing, config.lanes, lanes, path, hint, ego, half_width, hurdle,
+                scene.agents, rules.survey(scene, nothing, 1.0, LOOK),
+            )  # fmt: skip
+            options += [way] if way is not None else []
+        return options
