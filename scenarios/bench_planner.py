@@ -33,6 +33,8 @@ from language.route import RouteLanguage
 from perception.privileged import PrivilegedPerception
 from planner.idm import IdmPlanner
 from planner.mpc.config import MpcConfig
+from planner.mpc.exact import Problems
+from planner.mpc.layer import bench_gradient
 from planner.mpc.measure import (
     Instance,
     WatchedPlanner,
@@ -55,6 +57,7 @@ WILD_TOWNS = ("grid", "ring", "Town01", "Town02", "Town04")
 ROUTE_M = 600.0  # [m] at least: none is driven to its end
 RESIDUAL = 1e-4  # of the KKT conditions, for comparisons at equal residual
 BOOTSTRAPS = 10_000
+BATCH = 64  # problems whose gradients are taken at once
 
 
 @dataclass
@@ -252,6 +255,26 @@ def solver_times(problems: list[Instance], longer: list[Instance], report: Repor
     report.times("solve, 40 intervals", rti_ms(solver, longer)[0], 1.6, 3.0)
 
 
+def gradients(problems: list[Instance], report: Report) -> None:
+    """Gradients of converged solutions by all that is given; converging is not in their times."""
+    batch, config = problems[:: max(1, len(problems) // BATCH)][:BATCH], MpcConfig()
+    given = Problems(
+        np.stack([p.x0 for p in batch]), np.stack([p.stages for p in batch]),
+        np.stack([p.shared for p in batch]),
+    )  # fmt: skip
+    inputs = np.stack([p.inputs for p in batch])
+    times = bench_gradient(given, inputs, np.array(config.dt), config.limits)
+    report.add("gradient of one solution by all parameters", "0.6 ms",
+               f"{times.single:.2f} ({times.single_torch:.2f} through torch)",
+               times.single <= 0.6)  # fmt: skip
+    report.add(f"gradients of a batch of {times.num_batch}", "10 ms",
+               f"{times.batch:.2f} ({times.batch_torch:.2f} through torch)",
+               times.batch <= 10.0)  # fmt: skip
+    report.add("convergence before that, mean of one (in neither)", "-",
+               f"{times.single_converge:.2f} ms, {times.num_converged} of {times.num_batch}",
+               True)  # fmt: skip
+
+
 def references(size: Size, problems: list[Instance], report: Report, console: Console) -> None:
     """The compiled solver beside CasADi's, in time and in what they find."""
     config = MpcConfig()
@@ -343,6 +366,7 @@ def main() -> None:
     recording = record(size, console)
     act_time(recording.steps, report)
     solver_times(recording.problems, recording.longer, report)
+    gradients(recording.problems, report)
     references(size, recording.problems, report, console)
     wild(size, report, console)
     title = f"CPU times of one thread; commit {commit[:12]}{commit[40:]}"
