@@ -6,13 +6,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from headway.road.lane_graph import LaneGraph, LaneKind
+from headway.road.lane_graph import LaneGraph
 from headway.road.route import Route
 from headway.types import AgentKind, Array, Forecast, Scene
 from planner import corridor
 from planner.bounds import Arrivals, BoundList, EgoOnRoute, Others, lead_bounds
 from planner.corridor import NUM_SEEN, survey
 from planner.itinerary import Itinerary
+from planner.neighbours import Side, neighbours
 from planner.rules import Rules
 
 BLEND = 0.4  # [m] the route runs this far from its lane's centre only where it changes lanes
@@ -40,26 +41,20 @@ class RoadBeside:
 
 def road_beside(graph: LaneGraph, route: Route) -> RoadBeside:
     """Look up what lies beside `route`; done once per route."""
-    lane, num = route.lane, len(route.s)
+    num = len(route.s)
     half, off = lane_under(graph, route)
     edges = np.column_stack([np.minimum(-half - off, -LEAST), np.maximum(half - off, LEAST)])
-    lanes, widths, until = np.full((num, 2), np.nan), np.zeros((num, 2)), np.zeros((num, 2))
-    whole = (graph.junction[lane] < 0) & (np.abs(off) < BLEND)
-    for side, (beside, allowed) in enumerate(
-        ((graph.right, graph.right_change), (graph.left, graph.left_change))
-    ):
-        other = beside[lane]
-        there = whole & (other >= 0) & allowed[lane]
-        there &= graph.kind[np.maximum(other, 0)] == LaneKind.DRIVING
-        at = graph.samples_at(np.maximum(other, 0), route.lane_s)
-        widths[:, side] = np.where(there, graph.width[at], 0.0)
-        sign = -1.0 if side == 0 else 1.0
-        centre = sign * (half + 0.5 * widths[:, side]) - off
-        lanes[:, side] = np.where(there, centre, np.nan)
-        ends = np.append(~there, True)
+    beside = neighbours(graph, route)
+    there = beside.free & (np.abs(off) < BLEND)[:, None]
+    until = np.zeros((num, 2))
+    for side in Side:
+        ends = np.append(~there[:, side], True)
         following = np.minimum.accumulate(np.where(ends, np.arange(num + 1), num)[::-1])[::-1]
         until[:, side] = route.s[np.clip(following[:num], 0, num - 1)]
-    return RoadBeside(edges, lanes, widths, until)
+    lanes = np.where(there, beside.offset - off[:, None], np.nan)
+    widths = np.where(there, beside.width, 0.0)
+    turn = [Side.RIGHT, Side.LEFT]  # edges and lanes go from right to left here
+    return RoadBeside(edges, lanes[:, turn], widths[:, turn], until[:, turn])
 
 
 def lane_under(graph: LaneGraph, route: Route) -> tuple[Array, Array]:

@@ -6,40 +6,29 @@ from dataclasses import replace
 
 import numpy as np
 
-from headway.road.lane_graph import LaneGraph, LaneKind
+from headway.road.lane_graph import LaneGraph
 from headway.road.route import Route
 from headway.types import Array
+from planner.neighbours import Side, neighbours
 
 CLEAR = 40.0  # [m] before a junction, or the end of the lane beside, one is back
 
 
-def lane_beside(graph: LaneGraph, route: Route, side: int) -> tuple[Array, Array]:
-    """Find the lanes beside a route.
+def lane_beside(graph: LaneGraph, route: Route, side: Side) -> tuple[Array, Array]:
+    """Find the lanes on one side of a route that may be changed to and back from.
 
     Args:
         graph: the roads.
         route: of that town.
-        side: 1 for left, -1 for right.
+        side: of it.
 
     Returns:
-        lane (R,) int, -1 where none may be changed to and back from, and how far its middle is from
-        the route's (R,) [m], left positive.
+        lane (R,) int, -1 for none, and how far its middle is from the route's (R,) [m], left
+        positive.
     """
-    own = route.lane
-    there, allowed, back = (
-        (graph.left, graph.left_change, graph.right_change) if side > 0
-        else (graph.right, graph.right_change, graph.left_change)
-    )  # fmt: skip
-    beside = there[own]
-    good = (beside >= 0) & (graph.junction[own] < 0) & allowed[own]
-    good &= back[beside] & (graph.kind[beside] == LaneKind.DRIVING)
-    # Lanes of a section are sampled at the same places of the road.
-    here = graph.samples_at(own, route.lane_s)
-    other = np.where(good, graph.point_start[beside] + here - graph.point_start[own], here)
-    step = graph.xyz[other, :2] - graph.xyz[here, :2]
-    yaw = graph.yaw[here]
-    offset = step[:, 1] * np.cos(yaw) - step[:, 0] * np.sin(yaw)
-    return np.where(good, beside, -1), offset
+    beside = neighbours(graph, route)
+    good = beside.free[:, side] & beside.back[:, side]
+    return np.where(good, beside.lane[:, side], -1), beside.offset[:, side]
 
 
 def stretch_end(graph: LaneGraph, route: Route, beside: Array, s: float) -> float:

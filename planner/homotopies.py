@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from enum import IntEnum
 from typing import NamedTuple
 
 import numpy as np
@@ -19,6 +18,7 @@ from headway.road.route import Route
 from headway.types import Array
 from planner import corridor
 from planner.itinerary import Itinerary
+from planner.neighbours import Side, neighbours
 
 
 class Path(NamedTuple):
@@ -29,13 +29,6 @@ class Path(NamedTuple):
     yaw: Array
     curvature: Array
     speed: Array
-
-
-class Side(IntEnum):
-    """Columns of `RouteLanes`."""
-
-    LEFT = 0
-    RIGHT = 1
 
 
 SIDE_NAMES = ("change_left", "change_right")
@@ -114,31 +107,20 @@ class LaneOption:
 
 def route_lanes(graph: LaneGraph, route: Route) -> RouteLanes:
     """Look up the lanes of the same direction beside each sample of `route`."""
-    num = len(route.s)
-    offset, clear, reach = np.full((num, 2), np.nan), np.zeros((num, 2)), np.zeros((num, 2))
-    points = graph.samples_at(route.lane, route.lane_s)
-    for side, neighbour, change, sign in (
-        (Side.LEFT, graph.left, graph.left_change, 1.0),
-        (Side.RIGHT, graph.right, graph.right_change, -1.0),
-    ):
-        lane = neighbour[route.lane]
-        there = (lane >= 0) & (graph.junction[route.lane] < 0)
-        there &= np.where(lane >= 0, graph.kind[lane] == LaneKind.DRIVING, False)
-        begin = graph.point_start[np.maximum(lane, 0)]
-        last = graph.point_start[np.maximum(lane, 0) + 1] - 1
-        # Neighbours of one lane section begin together: the same share of the way is beside.
-        share = route.lane_s / np.maximum(graph.length[route.lane], 1e-3)
-        at = np.minimum(begin + np.round(share * (last - begin)).astype(int), last)
-        width = 0.5 * (graph.width[points] + graph.width[at])
-        offset[:, side] = np.where(there, sign * width, np.nan)
-        free = there & change[route.lane]
-        _go_on_through_junctions(graph, route, lane, there, offset[:, side])
-        clear[:, side], reach[:, side] = _ways(free, there, route.s)
+    beside = neighbours(graph, route)
+    there = beside.lane >= 0
+    offset = np.where(there, beside.offset, np.nan)
+    clear, reach = np.zeros_like(offset), np.zeros_like(offset)
+    for side in Side:
+        _go_on_through_junctions(
+            graph, route, beside.lane[:, side], there[:, side], offset[:, side]
+        )
+        clear[:, side], reach[:, side] = _ways(beside.free[:, side], there[:, side], route.s)
     other = graph.opposite[route.lane]
     there = (other >= 0) & (graph.left[route.lane] < 0) & (graph.junction[route.lane] < 0)
     there &= graph.kind[np.maximum(other, 0)] == LaneKind.DRIVING
     width = graph.width[graph.point_start[np.maximum(other, 0)]]
-    half = 0.5 * graph.width[points].astype(np.float64)
+    half = 0.5 * graph.width[graph.samples_at(route.lane, route.lane_s)].astype(np.float64)
     return RouteLanes(offset, clear, reach, half, np.where(there, width, 0.0))
 
 

@@ -18,6 +18,7 @@ from headway.traffic.following import idm_accel
 from headway.types import AgentKind, Array, Forecast, Goal, Plan, Proposals, Scene
 from planner.detour import lane_beside, lay_detour, stretch_end
 from planner.idm import IdmConfig, IdmPlanner
+from planner.neighbours import Side
 
 NOBODY = 1e9  # [m] to a lead or follower that is not there
 SAME_WAY = 0.6  # [rad] to the route: who is turned further is no lead or follower
@@ -105,7 +106,7 @@ class IdmMobilPlanner:
         route = goal.route
         if route is not self._base:
             self._base, self._detour, self._s = route, None, float("nan")
-            self._sides = {side: lane_beside(scene.lane_graph, route, side) for side in (1, -1)}
+            self._sides = [lane_beside(scene.lane_graph, route, side) for side in Side]
         s, _, _ = project_on_route(route, scene.ego.pose[None, :2], self._s)
         self._s = float(s[0])
         if self._detour is not None and self._s > self._detour.s_back + 2.0:
@@ -130,7 +131,7 @@ class IdmMobilPlanner:
             return
         length = max(config.min_change, config.change_s * speed)
         best, chosen = config.threshold, None
-        for beside, offset in self._sides.values():
+        for beside, offset in self._sides:
             if beside[row] < 0:
                 continue
             end = stretch_end(scene.lane_graph, lanes.route, beside, self._s)

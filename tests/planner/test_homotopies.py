@@ -7,7 +7,8 @@ from headway.road.frenet import route_poses
 from headway.road.queries import nearest_lane
 from headway.road.random_route import random_route
 from planner.corridor import NUM_SEEN, Seen
-from planner.homotopies import LaneChangeConfig, Path, Side, lane_options, route_lanes
+from planner.homotopies import LaneChangeConfig, Path, lane_options, route_lanes
+from planner.neighbours import Side
 
 NOBODY = np.zeros((0, NUM_SEEN))
 

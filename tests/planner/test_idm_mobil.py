@@ -13,6 +13,7 @@ from language.route import RouteLanguage
 from perception.privileged import PrivilegedPerception
 from planner.detour import CLEAR, lane_beside, lay_detour, stretch_end
 from planner.idm_mobil import IdmMobilConfig, IdmMobilPlanner
+from planner.neighbours import Side
 from planner.safety import EmergencyBrake
 from planner.tracker import PlanTracker
 from tests.planner.harness import Scripted, World, along
@@ -56,7 +57,7 @@ def slow(route, start, speed, d=0.0):
 
 
 def test_it_passes_a_slow_lead_and_is_back_before_it_has_to_be(ring, route):
-    beside, offset = lane_beside(ring, route, 1)
+    beside, offset = lane_beside(ring, route, Side.LEFT)
     by = stretch_end(ring, route, beside, 0.0)
     world = drive(ring, route, [slow(route, 60.0, 6.0)], 60.0)
     s, d = world.s_d()
@@ -80,7 +81,7 @@ def test_with_changes_switched_off_it_stays_behind(ring, route):
 
 
 def test_it_does_not_move_over_into_whoever_is_beside(ring, route):
-    offset = float(lane_beside(ring, route, 1)[1][0])
+    offset = float(lane_beside(ring, route, Side.LEFT)[1][0])
     column = [slow(route, start, 20.0, offset) for start in (-45.0, -20.0, 5.0, 30.0)]
     world = drive(ring, route, [slow(route, 90.0, 6.0), *column], 4.0)
     _, d = world.s_d()
@@ -100,7 +101,7 @@ def test_it_comes_back_only_when_there_is_room(ring, route):
 
 
 def test_nobody_is_passed_where_the_stretch_is_too_short(ring, route):
-    end = stretch_end(ring, route, lane_beside(ring, route, 1)[0], 0.0)
+    end = stretch_end(ring, route, lane_beside(ring, route, Side.LEFT)[0], 0.0)
     world = World(ring, route, [slow(route, end - 110.0, 6.0)], start_s=end - 150.0,
                   start_speed=15.0,
                   driver=Driver(PrivilegedPerception(), RouteLanguage(), ConstantVelocity(),
@@ -118,7 +119,7 @@ def test_a_walker_ahead_is_no_lead_to_be_passed(ring, route):
 
 
 def test_a_detour_is_the_route_but_for_its_stretch(ring, route):
-    beside, offset = lane_beside(ring, route, 1)
+    beside, offset = lane_beside(ring, route, Side.LEFT)
     line = lay_detour(ring, route, beside, offset, 50.0, 250.0, 60.0)
     out = (route.s < 50.0) | (route.s > 250.0)
     np.testing.assert_allclose(line.xyz[out], route.xyz[out], atol=1e-9)
