@@ -39,7 +39,7 @@ kernels: $(READY) ## compile the numba kernels (cached; shows progress the first
 	@$(BIN)/python -m scenarios.warm
 
 .PHONY: drive
-drive: setup ## drive a route through traffic (ARGS="town=grid seed=1 planner=idm")
+drive: setup ## drive a route through traffic (ARGS="town=grid seed=1 planner=mpc")
 	$(BIN)/headway drive $(ARGS)
 
 .PHONY: test

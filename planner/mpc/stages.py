@@ -19,7 +19,7 @@ from headway.cost import (
     NUM_STAGE_PARAMS,
     StageParam,
 )
-from headway.types import Array
+from headway.types import AgentKind, Array
 from planner.contacts import poses_at
 from planner.corridor import nearest_on
 from planner.rollout import AT, BOUND_SPEED, STANDS
@@ -27,6 +27,7 @@ from planner.rollout import AT, BOUND_SPEED, STANDS
 REF_X, REF_Y, REF_YAW, REF_CURVATURE, REF_SPEED, SPEED_LIMIT, LANE_OFFSET, RIGHT, LEFT = (
     int(c) for c in list(StageParam)[:9]
 )
+WALKER = int(AgentKind.WALKER)
 STOP_AHEAD, LEAD_AHEAD, LEAD_SPEED = (int(c) for c in list(StageParam)[9:12])
 OBSTACLES = int(StageParam.OBSTACLES)
 
@@ -206,9 +207,9 @@ def fill_obstacles(
 ) -> Array:
     """Write the obstacles' part of the stages: those that come nearest to the warm start.
 
-    Each is the box of the other and of ego beside it, widened by a margin and by `quantile`
-    standard deviations of its forecast along and across it (a chance constraint for each axis,
-    Zhu and Alonso-Mora 2019, eq. 13, in the obstacle's own frame).
+    Each is the box of the other and of ego beside it, in the other's frame (a walker's in ego's),
+    widened by a margin and by `quantile` standard deviations of its forecast along and across it (a
+    chance constraint for each axis, Zhu and Alonso-Mora 2019, eq. 13, in the obstacle's own frame).
 
     Args:
         states: (N+1, >= 3) of the warm start.
@@ -245,6 +246,8 @@ def fill_obstacles(
                 _put_far(o, states[k])
                 continue
             o[:3] = poses[a, k]
+            if kind[a] == WALKER:
+                o[2] = states[k, 2]  # next to ego's box a walker is a dot: turned, it would be huge
             c, s = math.cos(o[2]), math.sin(o[2])
             # The spread of the step that is under way; before the first it grows from nothing.
             j = min(math.floor(t[k] / dt), steps - 1)

@@ -13,7 +13,7 @@ from headway.cli import app, compose_drive
 from headway.road.lane_graph import LaneGraph
 from headway.trace import Trace
 from headway.traffic import TrafficConfig
-from planner.idm import IdmConfig
+from planner.mpc.config import MpcConfig
 from scenarios.config import NoTrafficConfig, TrafficManagerConfig
 
 DRIVE_KEYS = {
@@ -30,8 +30,9 @@ def test_the_default_composes_to_typed_parts():
     config, plain = compose_drive([])
     assert config.town == "grid"
     assert config.route_length == (1000.0, 1500.0)
-    assert isinstance(config.planner, IdmConfig)
-    assert config.planner == IdmConfig()
+    assert isinstance(config.planner, MpcConfig)
+    assert config.planner.cost == MpcConfig().cost
+    assert config.planner.rules == MpcConfig().rules
     assert config.traffic == TrafficConfig()
     assert (config.traffic.num_vehicles, config.traffic.num_walkers) == (40, 20)
     json.dumps(plain)

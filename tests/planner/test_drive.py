@@ -258,21 +258,6 @@ def test_a_junction_whose_exit_is_blocked_is_not_entered(grid):
     assert_clear(world)
 
 
-def test_sixty_agents_stay_within_twice_the_time_budget(grid):
-    route = random_route(grid, 3, min_length=400.0, max_length=800.0)
-    rng = np.random.default_rng(0)
-    s, d = rng.uniform(20.0, 150.0, 60), rng.uniform(3.0, 12.0, 60) * rng.choice([-1, 1], 60)
-    agents = [
-        Scripted(along(route, lambda t, a=a, v=v: a + v * t, b),
-                 AgentKind.WALKER if i % 3 == 0 else AgentKind.VEHICLE)
-        for i, (a, b, v) in enumerate(zip(s, d, rng.uniform(0.0, 3.0, 60), strict=True))
-    ]  # fmt: skip
-    world = World(grid, route, agents).drive(12.0)
-    act = world.driver.trace.stage_summary(skip=40)["act"]
-    # The budget is 2 ms on an idle machine; tests run beside others, so twice that fails.
-    assert act["median_ms"] < 4.0, act
-
-
 def test_who_cuts_through_egos_lane_the_other_way_is_waited_for(grid):
     route = long_straight(grid)
 

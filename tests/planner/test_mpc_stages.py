@@ -121,12 +121,15 @@ def test_without_bounds_the_road_is_free():
     np.testing.assert_array_equal(out[:, P.LEAD_SPEED], 0.0)
 
 
-def fill(states, pose, mean, covariance=None, dt=0.5, quantile=0.0, until=None, extent=None):
-    """`fill_obstacles` with vehicles; returns who was written, and (N+1, MAX_OBSTACLES, 5)."""
+def fill(
+    states, pose, mean, covariance=None, dt=0.5, quantile=0.0, until=None, extent=None,
+    kind=AgentKind.VEHICLE,
+):  # fmt: skip
+    """`fill_obstacles` with one kind; returns who was written, and (N+1, MAX_OBSTACLES, 5)."""
     num, out = len(pose), new_stages(20)
     rows = fill_obstacles(
         states, T, EGO, np.full(num, 8.0) if until is None else until,
-        np.full(num, AgentKind.VEHICLE, np.int8), pose,
+        np.full(num, kind, np.int8), pose,
         np.tile([2.0, 0.9], (num, 1)) if extent is None else extent,
         mean, np.zeros((*mean.shape[:2], 2, 2)) if covariance is None else covariance, dt,
         MARGINS, quantile, np.tile(CAPS, (len(pose), 1)), out,
@@ -160,6 +163,17 @@ def test_an_obstacle_is_both_boxes_and_the_margin():
     _, found = fill(ahead(5.0), pose, np.tile(pose[:, None], (1, 6, 1)))
     np.testing.assert_allclose(found[:, 0, Obstacle.LENGTH], 2.0 + 1.0 + 0.8)
     np.testing.assert_allclose(found[:, 0, Obstacle.WIDTH], 0.9 + 2.4 + 0.3)
+
+
+def test_a_walker_who_is_turned_takes_no_more_room_than_one_who_is_not():
+    pose = np.array([[15.0, -2.4, 2.7]])
+    mean = np.tile(pose[:, None], (1, 6, 1))
+    extent = np.array([[0.2, 0.2]])
+    _, found = fill(ahead(5.0), pose, mean, extent=extent, kind=AgentKind.WALKER)
+    margin = MARGINS[AgentKind.WALKER]
+    np.testing.assert_allclose(found[:, 0, Obstacle.YAW], 0.0)
+    np.testing.assert_allclose(found[:, 0, Obstacle.LENGTH], 0.2 + 2.4 + margin[0])
+    np.testing.assert_allclose(found[:, 0, Obstacle.WIDTH], 0.2 + 1.0 + margin[1])
 
 
 def test_the_forecasts_spread_widens_by_its_quantile_in_the_obstacles_frame():
