@@ -21,6 +21,9 @@ CAUSES = {
     "speed_cap": "the speed that I was given",
     "goal": "the end of the route",
     "object": "an object on the road",
+    "obstacle": "what I keep clear of",
+    "lane_ends": "the end of the lane",
+    "kerb": "the place where I pull over",
     "emergency_brake": "an emergency brake",
 }
 

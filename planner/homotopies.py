@@ -243,6 +243,8 @@ def begins(s: float, d: float, d0: float, target: float, length: float) -> float
 
     A way that began anew in every tick would never get across.
     """
+    if target == d0:
+        return s
     done = min(max((d - d0) / (target - d0), 0.0), 1.0)
     return s - length * share_of_way(done)
 

@@ -36,7 +36,8 @@ class PassingConfig:
 
     Attributes:
         stood: [s] after which a vehicle that stands is taken to stay; things do at once.
-        walkers: [m] around them within which a walker is who they may be waiting for.
+        walkers: [m] beside the route's middle, and twice that ahead of them, within which a walker
+            is who they may be waiting for.
         look: [m] ahead within which something to go around is looked for.
         apart: [m] between two that are gone around in one go, at most.
         queue: [m] before a line or a junction within which who stands waits for it.
@@ -52,7 +53,7 @@ class PassingConfig:
     """
 
     stood: float = 5.0
-    walkers: float = 15.0
+    walkers: float = 5.0
     look: float = 60.0
     apart: float = 12.0
     queue: float = 25.0
@@ -120,7 +121,7 @@ def find_hurdle(
     if (np.abs(waits_at - end - 0.5 * config.queue) < 0.5 * config.queue).any():
         return None
     walks = (agents.kind == AgentKind.WALKER) & (np.abs(seen[:, corridor.D]) < config.walkers)
-    walks &= (seen[:, corridor.S] > begin) & (seen[:, corridor.S] < end + config.walkers)
+    walks &= (seen[:, corridor.S] > begin) & (seen[:, corridor.S] < end + 2.0 * config.walkers)
     if walks.any():
         return None
     edges = _edges(agents, seen)[1][group] + margins[agents.kind[group]]

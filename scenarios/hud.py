@@ -43,6 +43,7 @@ REASONS = {
     "junction": ("junction", AMBER),
     "stop": ("stopping", AMBER),
     "lane_ends": ("lane ends", AMBER),
+    "kerb": ("pulling over", GREEN),
 }
 NUMBERED = ("lead", "object", "crossing", "give_way", "exit_blocked", "walker", "obstacle")
 

@@ -7,7 +7,7 @@ from headway.road.frenet import route_poses
 from headway.road.queries import nearest_lane
 from headway.road.random_route import random_route
 from planner.corridor import NUM_SEEN, Seen
-from planner.homotopies import LaneChangeConfig, Path, lane_options, route_lanes
+from planner.homotopies import LaneChangeConfig, Path, begins, lane_options, route_lanes
 from planner.neighbours import Side
 
 NOBODY = np.zeros((0, NUM_SEEN))
@@ -117,3 +117,12 @@ def test_one_arrives_in_the_lane_beside_the_route_too(beside):
     assert stuck["change_right"].ends_s == np.inf
     before = int(np.searchsorted(route.s, route.s[-1] - 50.0))
     assert "keep" in ways_home(beside, before, 8.0, NOBODY)
+
+
+def test_a_shift_leads_through_where_ego_is():
+    for d in (0.0, 0.4, 1.75, 3.0):
+        s0 = begins(100.0, d, 0.0, 3.5, 40.0)
+        f = (100.0 - s0) / 40.0
+        assert 3.5 * (10.0 * f**3 - 15.0 * f**4 + 6.0 * f**5) == pytest.approx(d, abs=0.01)
+    assert begins(100.0, -0.3, 0.0, 3.5, 40.0) == 100.0  # off the other way: it begins here
+    assert begins(100.0, 0.2, 0.0, 0.0, 40.0) == 100.0

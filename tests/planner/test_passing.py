@@ -57,6 +57,14 @@ def test_two_who_stand_are_passed_on_the_oncoming_lane(grid, straight):
     assert "overtake" in {r.plan_name for r in world.driver.trace.records}
 
 
+@pytest.mark.parametrize(("d", "passes"), [(2.5, False), (9.0, True)])
+def test_who_may_be_waiting_for_a_walker_is_not_overtaken(grid, straight, d, passes):
+    at_the_kerb = Scripted(along(straight, lambda t: STANDS + 5.0, d), AgentKind.WALKER, (0.2, 0.2))
+    world = drive(grid, straight, blocked(straight, at_the_kerb), 25.0)
+    assert_clear(world)
+    assert passed(world) == passes
+
+
 @pytest.mark.parametrize("when", [6.0, 9.0, 12.0])
 def test_who_comes_the_other_way_is_let_pass_first(grid, straight, when):
     def comes(t: float) -> tuple[float, float, float, float]:
