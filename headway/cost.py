@@ -98,7 +98,7 @@ class Obstacle(IntEnum):
     X = 0  # [m] map frame
     Y = 1  # [m]
     YAW = 2  # [rad]
-    LENGTH = 3  # [m] half axis along YAW: both bodies, margin and share of the covariance
+    LENGTH = 3  # [m] half axis along YAW (ego's): both bodies, margin and share of the covariance
     WIDTH = 4  # [m] half axis across it
 
 
@@ -245,10 +245,11 @@ def progress_cost(state: Components, g: Components) -> Any:
 def rows(state: Components, p: Components, g: Components, xp: Any) -> list[tuple[Family, Any]]:
     """Soft constraints, each h >= 0 where it holds.
 
-    Obstacles are balls of the 4-norm in their own frame, which hug two boxes closer than ellipses
-    do (docs/decisions/0007). A stop line holds where ego, braking with b from now on, would come
-    to rest before it: s + v^2 / 2b <= s_stop. Behind a lead it would come down to the lead's speed
-    before only standing and time gap are left: s + s_0 + v T + (v - v_l)^2 / 2b <= s_l.
+    Obstacles are balls of the 4-norm in the frame of `Obstacle.YAW`, which hug two boxes closer
+    than ellipses do (docs/decisions/0007). A stop line holds where ego, braking with b from now on,
+    would come to rest before it: s + v^2 / 2b <= s_stop. Behind a lead it would come down to the
+    lead's speed before only standing and time gap are left:
+    s + s_0 + v T + (v - v_l)^2 / 2b <= s_l.
     """
     along, offset, _ = road_frame(state, p, xp)
     speed = state[ModelState.SPEED]

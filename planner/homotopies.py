@@ -96,6 +96,7 @@ class LaneOption:
         beside: [m] offset of the other lane that its corridor covers, `target` when it is alone.
         path: the way there.
         ends_s: [m] along the route where the way back has to begin, inf for the route's own lane.
+        blocked: [m] along the route from, to: there all that is right of the target is.
     """
 
     name: str
@@ -103,6 +104,7 @@ class LaneOption:
     beside: float
     path: Path
     ends_s: float
+    blocked: tuple[float, float] = (math.inf, -math.inf)
 
 
 def route_lanes(graph: LaneGraph, route: Route) -> RouteLanes:

@@ -58,7 +58,7 @@ class PassingConfig:
     apart: float = 12.0
     queue: float = 25.0
     clear: float = 0.4
-    hold: float = 10.0
+    hold: float = 12.0
     turn_out: float = 8.0
     speed: float = 8.0
     accel: float = 1.2
@@ -156,8 +156,8 @@ def overtake(
     done = min(max(ego.d / hurdle.target, 0.0), 1.0)
     length = (out_s - ego.s) / max(1.0 - share_of_way(done), 0.05)
     is_out = done > 0.9
-    if length < config.turn_out and not is_out:
-        return None  # too near to turn out
+    if length < config.turn_out * (1.0 - 0.6 * done) and not is_out:
+        return None  # too near to turn out; who has begun lags behind the curve a little
     most = max(change.time * ego.speed, 2.0 * config.turn_out)
     length = max(min(length, most) if done < BEGUN else length, config.turn_out)
     home = change.time * config.speed
@@ -173,7 +173,10 @@ def overtake(
     slow = np.sqrt(config.speed**2 + 2.0 * config.brake * before)
     bend = np.sqrt(config.lateral_accel / np.maximum(np.abs(way.curvature), 1e-3))
     speed = np.where(path.s < zone, np.minimum.reduce([path.speed, slow, bend]), path.speed)
-    return LaneOption("overtake", hurdle.target, hurdle.target, way._replace(speed=speed), math.inf)
+    return LaneOption(
+        "overtake", hurdle.target, hurdle.target, way._replace(speed=speed), math.inf,
+        (out_s, hurdle.front + ego.half_length),
+    )  # fmt: skip
 
 
 def _oncoming_is_free(

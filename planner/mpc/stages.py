@@ -19,7 +19,7 @@ from headway.cost import (
     NUM_STAGE_PARAMS,
     StageParam,
 )
-from headway.types import AgentKind, Array
+from headway.types import Array
 from planner.contacts import poses_at
 from planner.corridor import nearest_on
 from planner.rollout import AT, BOUND_SPEED, STANDS
@@ -27,9 +27,9 @@ from planner.rollout import AT, BOUND_SPEED, STANDS
 REF_X, REF_Y, REF_YAW, REF_CURVATURE, REF_SPEED, SPEED_LIMIT, LANE_OFFSET, RIGHT, LEFT = (
     int(c) for c in list(StageParam)[:9]
 )
-WALKER = int(AgentKind.WALKER)
 STOP_AHEAD, LEAD_AHEAD, LEAD_SPEED = (int(c) for c in list(StageParam)[9:12])
 OBSTACLES = int(StageParam.OBSTACLES)
+BLOCKED_ROOM = 0.2  # [m] that ego's centre may be nearer than meant to what blocks a lane
 
 
 class RoadAhead(NamedTuple):
@@ -65,6 +65,8 @@ class Lateral(NamedTuple):
         target: [m] centre of the lane that it changes to, `offset` or 0, nan for no change: from
             where the warm start has crossed over, the corridor is that lane, as far as it has got.
             Otherwise it would be cheaper in every tick to cross over a little later.
+        blocked_from, blocked_to: [m] along the route between which all that is right of `offset`
+            is blocked.
     """
 
     offset: float
@@ -72,6 +74,8 @@ class Lateral(NamedTuple):
     left: float
     margin: float
     target: float
+    blocked_from: float
+    blocked_to: float
 
 
 class Sources(NamedTuple):
@@ -140,6 +144,8 @@ def fill_road(
         if crossed:
             row[RIGHT] = min(lateral.target - half + lateral.margin, d)
             row[LEFT] = max(lateral.target + half - lateral.margin, d)
+        if lateral.blocked_from < s < lateral.blocked_to:
+            row[RIGHT] = lateral.offset - BLOCKED_ROOM
         row[STOP_AHEAD:OBSTACLES] = 0.0
     return at
 
@@ -207,9 +213,10 @@ def fill_obstacles(
 ) -> Array:
     """Write the obstacles' part of the stages: those that come nearest to the warm start.
 
-    Each is the box of the other and of ego beside it, in the other's frame (a walker's in ego's),
-    widened by a margin and by `quantile` standard deviations of its forecast along and across it (a
-    chance constraint for each axis, Zhu and Alonso-Mora 2019, eq. 13, in the obstacle's own frame).
+    Each is the box of ego and of the other beside it, in ego's frame (by their own, who turns out
+    of ego's way would reach far into it), widened by a margin and by `quantile` standard deviations
+    of its forecast along and across (a chance constraint for each axis, Zhu and Alonso-Mora 2019,
+    eq. 13).
 
     Args:
         states: (N+1, >= 3) of the warm start.
@@ -222,7 +229,7 @@ def fill_obstacles(
         mean: (A, T, 3) forecast at dt, 2 dt, ...
         covariance: (A, T, 2, 2).
         dt: [s] of the forecast.
-        margins: (4, 2) [m] along and across, by `AgentKind`.
+        margins: (4, 2) [m] along ego and across it, by `AgentKind`.
         quantile: of the normal distribution at the chance level.
         caps: (A, 2) [m] by which the forecast's spread widens each at most, along and across.
         out: (N+1, NUM_STAGE_PARAMS), written.
@@ -245,19 +252,18 @@ def fill_obstacles(
             if t[k] > until[a]:
                 _put_far(o, states[k])
                 continue
-            o[:3] = poses[a, k]
-            if kind[a] == WALKER:
-                o[2] = states[k, 2]  # next to ego's box a walker is a dot: turned, it would be huge
+            o[:2], o[2] = poses[a, k, :2], states[k, 2]
             c, s = math.cos(o[2]), math.sin(o[2])
             # The spread of the step that is under way; before the first it grows from nothing.
             j = min(math.floor(t[k] / dt), steps - 1)
             p = covariance[a, j] * (t[k] / dt if j == 0 else 1.0)
             along = math.sqrt(max(c * c * p[0, 0] + 2.0 * c * s * p[0, 1] + s * s * p[1, 1], 0.0))
             across = math.sqrt(max(s * s * p[0, 0] - 2.0 * c * s * p[0, 1] + c * c * p[1, 1], 0.0))
-            cos, sin = abs(math.cos(states[k, 2] - o[2])), abs(math.sin(states[k, 2] - o[2]))
+            turn = poses[a, k, 2] - o[2]
+            cos, sin = abs(math.cos(turn)), abs(math.sin(turn))
             m = margins[kind[a]]
-            o[3] = extent[a, 0] + half_size[0] * cos + half_size[1] * sin + m[0]
-            o[4] = extent[a, 1] + half_size[0] * sin + half_size[1] * cos + m[1]
+            o[3] = half_size[0] + extent[a, 0] * cos + extent[a, 1] * sin + m[0]
+            o[4] = half_size[1] + extent[a, 0] * sin + extent[a, 1] * cos + m[1]
             o[3] += min(quantile * along, caps[a, 0])
             o[4] += min(quantile * across, caps[a, 1])
             dx, dy = states[k, 0] - o[0], states[k, 1] - o[1]

@@ -114,6 +114,7 @@ class Ways:
             max(0.0, -beside, -d - 0.4), max(0.0, beside, d - 0.4),
             half_width + self._config.corridor_margin,
             option.target if changes else np.nan,
+            *option.blocked,
         )  # fmt: skip
 
     def _options(self, scene: Scene, goal: Goal) -> list[LaneOption]:

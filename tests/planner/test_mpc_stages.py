@@ -18,7 +18,8 @@ from planner.mpc.stages import (
 
 P = StageParam
 T = 0.2 * np.arange(21)
-OWN_LANE = Lateral(0.0, 0.0, 0.0, 1.0, np.nan)
+FREE = (np.inf, -np.inf)
+OWN_LANE = Lateral(0.0, 0.0, 0.0, 1.0, np.nan, *FREE)
 EGO = np.array([2.4, 1.0])  # half sizes
 MARGINS = np.tile([0.8, 0.3], (len(AgentKind), 1))
 CAPS = np.array([[2.0, 0.4]])
@@ -89,7 +90,7 @@ def test_a_lane_change_aims_at_the_lane_that_is_nearer():
     out = new_stages(20)
     states = ahead(10.0)
     states[:, 1] = np.linspace(0.0, 3.5, 21)
-    fill_road(road(), 0, states, 30.0, Lateral(3.5, 0.0, 3.5, 1.0, np.nan), out)
+    fill_road(road(), 0, states, 30.0, Lateral(3.5, 0.0, 3.5, 1.0, np.nan, *FREE), out)
     np.testing.assert_array_equal(out[:, P.LANE_OFFSET], np.where(states[:, 1] > 1.75, 3.5, 0.0))
     np.testing.assert_allclose(out[:, P.LEFT], 1.75 + 3.5 - 1.0)
     np.testing.assert_allclose(out[:, P.RIGHT], -0.75)
@@ -121,15 +122,12 @@ def test_without_bounds_the_road_is_free():
     np.testing.assert_array_equal(out[:, P.LEAD_SPEED], 0.0)
 
 
-def fill(
-    states, pose, mean, covariance=None, dt=0.5, quantile=0.0, until=None, extent=None,
-    kind=AgentKind.VEHICLE,
-):  # fmt: skip
-    """`fill_obstacles` with one kind; returns who was written, and (N+1, MAX_OBSTACLES, 5)."""
+def fill(states, pose, mean, covariance=None, dt=0.5, quantile=0.0, until=None, extent=None):
+    """`fill_obstacles` with vehicles; returns who was written, and (N+1, MAX_OBSTACLES, 5)."""
     num, out = len(pose), new_stages(20)
     rows = fill_obstacles(
         states, T, EGO, np.full(num, 8.0) if until is None else until,
-        np.full(num, kind, np.int8), pose,
+        np.full(num, AgentKind.VEHICLE, np.int8), pose,
         np.tile([2.0, 0.9], (num, 1)) if extent is None else extent,
         mean, np.zeros((*mean.shape[:2], 2, 2)) if covariance is None else covariance, dt,
         MARGINS, quantile, np.tile(CAPS, (len(pose), 1)), out,
@@ -150,8 +148,9 @@ def test_a_forecast_is_interpolated_between_now_and_its_steps():
     assert x[1] == pytest.approx(20.0 + 0.4 * -2.0)  # at 0.2 s of 0.5
     assert x[4] == pytest.approx(18.0 + 0.6 * -6.0)  # at 0.8 s: between 0.5 and 1.0
     assert x[20] == pytest.approx(20.0 - 72.0)  # the forecast ends at 3 s
-    turn = 2.0 * np.pi - 6.2
-    assert found[1, 0, Obstacle.YAW] == pytest.approx(3.1 + 0.4 * turn)
+    yaw = 3.1 + 0.4 * (2.0 * np.pi - 6.2)
+    width = 2.0 * abs(np.sin(yaw)) + 0.9 * abs(np.cos(yaw)) + 1.0 + 0.3
+    assert found[1, 0, Obstacle.WIDTH] == pytest.approx(width)
 
 
 def test_an_obstacle_is_both_boxes_and_the_margin():
@@ -159,39 +158,36 @@ def test_an_obstacle_is_both_boxes_and_the_margin():
     _, found = fill(ahead(5.0), pose, np.tile(pose[:, None], (1, 6, 1)))
     np.testing.assert_allclose(found[:, 0, Obstacle.LENGTH], 2.0 + 2.4 + 0.8)
     np.testing.assert_allclose(found[:, 0, Obstacle.WIDTH], 0.9 + 1.0 + 0.3)
-    pose[0, 2] = np.pi / 2  # it stands across: our length counts across it, our width along
+    pose[0, 2] = np.pi / 2  # it stands across: its width counts along us, its length across
     _, found = fill(ahead(5.0), pose, np.tile(pose[:, None], (1, 6, 1)))
-    np.testing.assert_allclose(found[:, 0, Obstacle.LENGTH], 2.0 + 1.0 + 0.8)
-    np.testing.assert_allclose(found[:, 0, Obstacle.WIDTH], 0.9 + 2.4 + 0.3)
+    np.testing.assert_allclose(found[:, 0, Obstacle.LENGTH], 0.9 + 2.4 + 0.8)
+    np.testing.assert_allclose(found[:, 0, Obstacle.WIDTH], 2.0 + 1.0 + 0.3)
 
 
-def test_a_walker_who_is_turned_takes_no_more_room_than_one_who_is_not():
-    pose = np.array([[15.0, -2.4, 2.7]])
-    mean = np.tile(pose[:, None], (1, 6, 1))
-    extent = np.array([[0.2, 0.2]])
-    _, found = fill(ahead(5.0), pose, mean, extent=extent, kind=AgentKind.WALKER)
-    margin = MARGINS[AgentKind.WALKER]
+def test_who_turns_away_in_the_next_lane_leaves_ours_free():
+    pose = np.array([[15.0, -4.2, -np.pi / 4]])
+    _, found = fill(ahead(5.0), pose, np.tile(pose[:, None], (1, 6, 1)))
     np.testing.assert_allclose(found[:, 0, Obstacle.YAW], 0.0)
-    np.testing.assert_allclose(found[:, 0, Obstacle.LENGTH], 0.2 + 2.4 + margin[0])
-    np.testing.assert_allclose(found[:, 0, Obstacle.WIDTH], 0.2 + 1.0 + margin[1])
+    reach = (2.0 + 0.9) / np.sqrt(2.0) + 1.0 + 0.3
+    np.testing.assert_allclose(found[:, 0, Obstacle.WIDTH], reach)
+    assert reach < 4.2
 
 
-def test_the_forecasts_spread_widens_by_its_quantile_in_the_obstacles_frame():
+def test_the_forecasts_spread_widens_by_its_quantile_in_egos_frame():
     pose = np.array([[15.0, 0.0, np.pi / 2]])  # it goes along y
     covariance = np.zeros((1, 6, 2, 2))
-    covariance[:, :, 0, 0] = 0.2**2  # x: across it
-    covariance[:, :, 1, 1] = 0.5**2  # y: along it
+    covariance[:, :, 0, 0] = 0.2**2  # x: along us
+    covariance[:, :, 1, 1] = 0.5**2  # y: across
     mean = np.tile(pose[:, None], (1, 6, 1))
     _, found = fill(ahead(5.0), pose, mean, covariance, quantile=1.5)
     late = found[5:, 0]  # from 1 s on
-    np.testing.assert_allclose(late[:, Obstacle.LENGTH], 2.0 + 1.0 + 0.8 + 1.5 * 0.5)
-    np.testing.assert_allclose(late[:, Obstacle.WIDTH], 0.9 + 2.4 + 0.3 + 1.5 * 0.2)
+    np.testing.assert_allclose(late[:, Obstacle.LENGTH], 0.9 + 2.4 + 0.8 + 1.5 * 0.2)
+    np.testing.assert_allclose(late[:, Obstacle.WIDTH], 2.0 + 1.0 + 0.3 + 0.4)  # capped
     # Now it is where it is seen; until the first step its variance grows.
-    assert found[0, 0, Obstacle.LENGTH] == pytest.approx(3.8)
-    assert found[1, 0, Obstacle.LENGTH] == pytest.approx(3.8 + 1.5 * 0.5 * np.sqrt(0.4))
+    assert found[0, 0, Obstacle.LENGTH] == pytest.approx(4.1)
+    assert found[1, 0, Obstacle.LENGTH] == pytest.approx(4.1 + 1.5 * 0.2 * np.sqrt(0.4))
     _, found = fill(ahead(5.0), pose, mean, 100.0 * covariance, quantile=1.5)
-    np.testing.assert_allclose(found[5:, 0, Obstacle.LENGTH], 3.8 + 2.0)  # capped
-    np.testing.assert_allclose(found[5:, 0, Obstacle.WIDTH], 3.6 + 0.4)
+    np.testing.assert_allclose(found[5:, 0, Obstacle.LENGTH], 4.1 + 2.0)  # capped
 
 
 def test_the_nearest_are_kept_and_those_left_out_are_not():
@@ -226,7 +222,7 @@ def test_who_has_crossed_over_does_not_go_back():
     out = new_stages(20)
     states = ahead(10.0)
     states[:, 1] = np.linspace(0.0, 3.5, 21)
-    fill_road(road(), 0, states, 30.0, Lateral(3.5, 0.0, 3.5, 1.0, 3.5), out)
+    fill_road(road(), 0, states, 30.0, Lateral(3.5, 0.0, 3.5, 1.0, 3.5, *FREE), out)
     there = states[:, 1] > 1.75
     # The edge of the lane that it goes to, as far as the warm start has got.
     np.testing.assert_allclose(out[there, P.RIGHT], np.minimum(2.75, states[there, 1]))
@@ -234,6 +230,15 @@ def test_who_has_crossed_over_does_not_go_back():
     np.testing.assert_allclose(out[:, P.LEFT], 1.75 + 3.5 - 1.0)
     # And the way home.
     states[:, 1] = states[::-1, 1]
-    fill_road(road(), 0, states, 30.0, Lateral(3.5, 0.0, 3.5, 1.0, 0.0), out)
+    fill_road(road(), 0, states, 30.0, Lateral(3.5, 0.0, 3.5, 1.0, 0.0, *FREE), out)
     home = states[:, 1] < 1.75
     np.testing.assert_allclose(out[home, P.LEFT], np.maximum(0.75, states[home, 1]))
+
+
+def test_beside_what_blocks_the_lane_the_corridor_begins_at_the_way_around_it():
+    out = new_stages(20)
+    fill_road(road(), 0, ahead(10.0), 30.0, Lateral(2.5, 0.0, 2.5, 1.0, np.nan, 10.0, 20.0), out)
+    beside = (10.0 * T > 10.0) & (10.0 * T < 20.0)
+    np.testing.assert_allclose(out[beside, P.RIGHT], 2.5 - 0.2)
+    np.testing.assert_allclose(out[~beside, P.RIGHT], -0.75)
+    np.testing.assert_allclose(out[:, P.LEFT], 1.75 + 2.5 - 1.0)

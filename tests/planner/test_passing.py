@@ -98,8 +98,8 @@ def test_a_stream_of_oncoming_traffic_is_waited_for_where_one_can_still_turn_out
     assert passed(world)
     waits = (t > 15.0) & (t < 20.0)
     gap = STANDS - 2.3 - (s[waits] + world.info.extent[0])
-    assert (gap > 7.0).all()
-    assert (gap < 11.0).all()
+    assert (gap > 9.0).all()
+    assert (gap < 13.0).all()
 
 
 def test_who_waits_at_a_red_light_is_not_overtaken(grid):
