@@ -17,6 +17,10 @@ from headway.vehicle import (
 
 GAIN = 0.6  # [1/s] of the acceleration's integral correction
 LARGEST = 0.8  # [m/s^2] correction
+FAR_OFF = 1.0  # [m/s^2] a car that is further off is in another gear than the map takes it to be,
+FAR_GAIN = 3.0  # [1/s] and what it is off beyond that is corrected so much faster,
+HARDER = 10.0  # [m/s^2] by so much at most towards braking
+CREDIBLE = 6.0  # [m/s^2] what it is off beyond that was a push
 HOLD_BRAKE = 0.6  # brake of a vehicle that shall stand
 LAUNCH_ACCEL = 0.8  # [m/s^2] asked for at least when starting, so that it gets over its delay
 STANDS = 0.15  # [m/s]
@@ -62,10 +66,12 @@ class PedalMap:
         launch[:] = np.where(stands & starts, launch + dt, 0.0)
         measured = (speed - self._speed[rows]) / dt
         # While a car gathers itself to start, and while it stands, there is nothing to correct.
-        steady = ~stands & np.isfinite(measured) & (self._asked[rows] > -4.0)
+        steady = (speed > STANDS) & np.isfinite(measured) & (self._asked[rows] > -4.0)
         wrong = np.where(steady, self._asked[rows] - np.nan_to_num(measured), 0.0)
+        wrong = np.clip(wrong, -CREDIBLE, CREDIBLE)
         offset = self._offset[rows]
-        offset[:] = np.clip(offset + GAIN * dt * wrong, -LARGEST, LARGEST)
+        beyond = np.sign(wrong) * np.maximum(np.abs(wrong) - FAR_OFF, 0.0)
+        offset[:] = np.clip(offset + dt * (GAIN * wrong + FAR_GAIN * beyond), -HARDER, LARGEST)
         offset[stands] = 0.0
         self._asked[rows], self._speed[rows] = accel, speed
         wanted = accel + offset
