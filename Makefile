@@ -83,6 +83,10 @@ bench-server: setup ## ticks per second through the real client, beside the prot
 bench-drive: setup ## ten seeds on each town: completion, faults, agents near, wall time per simulated second
 	$(BIN)/python -m scenarios.bench_drive $(ARGS)
 
+.PHONY: bench-rivals
+bench-rivals: setup ## every planner bare on the same routes, mpc also guarded: the README's table
+	$(BIN)/python -m scenarios.bench_rivals $(ARGS)
+
 .PHONY: bench-planner
 bench-planner: setup ## the MPC's times and plans beside IPOPT's and other solvers' (ARGS=--quick: a minute)
 	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m scenarios.bench_planner $(ARGS)

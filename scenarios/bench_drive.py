@@ -52,6 +52,15 @@ def drive(town: str, seed: int, overrides: list[str]) -> dict[str, Any]:
     return row
 
 
+def driven_row(town: str, seed: int, overrides: list[str], commit: str) -> dict[str, Any]:
+    """Drive once, keep the row and return it."""
+    row = drive(town, seed, overrides) | {"commit": commit, "overrides": overrides}
+    ROWS.parent.mkdir(exist_ok=True)
+    with ROWS.open("a") as file:
+        file.write(json.dumps(row) + "\n")
+    return row
+
+
 def known_rows(commit: str, overrides: list[str]) -> dict[tuple[str, int], dict[str, Any]]:
     """Return the rows that this commit has driven already, by town and seed."""
     if not ROWS.is_file() or commit.endswith("+"):
@@ -160,14 +169,8 @@ def main() -> None:
     commit = git_hash()
     known = known_rows(commit, options.overrides)
     rows = []
-    ROWS.parent.mkdir(exist_ok=True)
     for town, seed in track(jobs, description="driving", console=console):
-        row = known.get((town, seed))
-        if row is None:
-            row = drive(town, seed, options.overrides)
-            row |= {"commit": commit, "overrides": options.overrides}
-            with ROWS.open("a") as file:
-                file.write(json.dumps(row) + "\n")
+        row = known.get((town, seed)) or driven_row(town, seed, options.overrides, commit)
         rows.append(row)
         if not passed(row):
             console.print(f"{town} seed {seed}: {row.get('error') or row['ending']}", markup=False)
