@@ -39,6 +39,7 @@ LOOK_TIME, LOOK_LEAST = 0.3, 2.0  # [s], [m] ahead at which ego means to run as 
 LAUNCHED = 3.0  # [m/s] below it nobody knows how far the gearbox is with the first gear
 JERK = 0.1  # [m/s] in a tick that tell a clutch which grabs from one that does not
 SOON = 0.01  # [s] left of a shift
+CLOSED = 1.0  # [s] after a shift: the clutch has closed, the next shift is not due yet
 OFF_ROAD = 6.0  # [m] beside the route, from where on it says nothing about ego's road
 OFF_YAW = 0.8  # [rad] against the route, the same
 
@@ -169,6 +170,7 @@ class EgoModel:
             row[:] = 0.0
             row[GEAR] = row[TARGET] = gear
             row[ENGINE] = max(ego.speed, 0.0) / self.params[0, RADIUS] * ratio
+            row[AGE] = CLOSED  # the worst: a clutch that is still closing holds the engine back
             row[STEER] = ego.steer
             self._known = True
         x, y, yaw = ego.pose

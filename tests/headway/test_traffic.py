@@ -15,15 +15,8 @@ from headway.traffic.following import idm_accel, stopping_accel
 from headway.traffic.junctions import travel_time
 from headway.traffic.rng import uniform
 from headway.traffic.surroundings import in_sight
-from headway.types import SignalState
-from headway.vehicle import (
-    NUM_VEHICLE_CONTROLS,
-    NUM_VEHICLE_STATES,
-    VehicleControlIndex,
-    VehicleState,
-    step_vehicles,
-    vehicle_params,
-)
+from headway.types import Command, SignalState
+from scenarios.kernel_car import KernelCar
 
 DT = 0.05
 STRAIGHT_LIMIT = 14.0
@@ -393,20 +386,16 @@ def test_who_rolls_backwards_brakes_whatever_is_asked(accel):
 @pytest.mark.parametrize("asked", [-2.0, -4.0])
 def test_a_motorcycle_that_is_in_another_gear_than_the_map_thinks_still_stops(type_id, asked):
     # Their engines brake with 12 m/s^2 in a low gear, so the map slows them down by less throttle.
-    state, control = np.zeros((1, NUM_VEHICLE_STATES)), np.zeros((1, NUM_VEHICLE_CONTROLS))
-    params, level, active = vehicle_params(type_id)[None], np.zeros((1, 2)), np.ones(1, bool)
+    car, speeds = KernelCar(0.0, 0.0, 0.0, type_id=type_id), []
     pedals, fleet = PedalMap(1), make_fleet(1, 0)
     pedals.set_type(0, type_id)
-    speeds = []
     for k in range(440):
-        speed = state[0, VehicleState.VX]
+        speed = car.ego().speed
         fleet["speed"] = speed
         fleet["accel"] = np.clip(10.0 - speed, -2.0, 1.8) if k < 240 else asked
         throttle, _, brake = pedals.controls(fleet, slice(0, 1), DT)[0]
-        control[0, VehicleControlIndex.THROTTLE] = throttle
-        control[0, VehicleControlIndex.BRAKE] = brake
-        step_vehicles(state, control, params, level, active, DT)
-        speeds.append(state[0, VehicleState.VX])
+        car.step(Command(throttle, brake))
+        speeds.append(car.ego().speed)
     at_first = speeds[239]
     assert at_first > 9.0
     assert speeds[-1] < 0.1

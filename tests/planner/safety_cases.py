@@ -20,26 +20,17 @@ from headway.types import (
     AgentKind,
     Agents,
     Command,
-    EgoState,
     Plan,
     Scene,
 )
 from headway.vehicle import (
-    NUM_VEHICLE_CONTROLS,
-    NUM_VEHICLE_STATES,
-    VehicleControlIndex,
-    VehicleParam,
     VehicleState,
     inverse_steer,
-    step_vehicles,
-    vehicle_info,
-    vehicle_params,
 )
-from headway.vehicle.kernel import cruise_gear, gear_ratio
 from planner.safety import EmergencyBrake
 from planner.safety_reach import boxes_touch
+from scenarios.kernel_car import DT, KernelCar
 
-DT = 0.05
 FAR = 1e5  # [m] from the town, so that none of its lines is in reach
 # Columns that are all zero when a car stands and its gearbox will not set it going.
 MOVES = [VehicleState.VX, VehicleState.GEAR, VehicleState.TARGET_GEAR]
@@ -97,26 +88,18 @@ class Case:
 
     def __post_init__(self) -> None:
         self.route = road(self.ego.curvature)
-        self.params = vehicle_params(self.ego.type_id)[None, :]
-        self.state = np.zeros((1, NUM_VEHICLE_STATES))
-        row, speed = self.state[0], self.ego.speed
-        row[[VehicleState.X, VehicleState.Y]] = self.route.xyz[60, :2]
-        row[VehicleState.YAW] = self.route.yaw[60]
-        row[VehicleState.VX] = speed
-        if speed > 0.0:
-            gear = cruise_gear(self.params[0], speed)
-            row[VehicleState.GEAR] = row[VehicleState.TARGET_GEAR] = gear
-            wheel = speed / self.params[0, VehicleParam.WHEEL_RADIUS]
-            row[VehicleState.ENGINE_SPEED] = wheel * gear_ratio(self.params[0], gear)
-        self.info = vehicle_info(self.ego.type_id)
-        self.half = np.array(self.info.extent[:2])
+        x, y = self.route.xyz[60, :2]
+        self.car = KernelCar(
+            x, y, self.route.yaw[60], speed=self.ego.speed, type_id=self.ego.type_id
+        )
+        self.half = np.array(self.car.info.extent[:2])
         self.rng = np.random.default_rng(self.ego.seed)
         self.s = 60.0
         self.interventions = 0
 
     @property
     def speed(self) -> float:
-        return float(self.state[0, VehicleState.VX])
+        return float(self.car.state[0, VehicleState.VX])
 
     @property
     def front(self) -> float:
@@ -124,7 +107,7 @@ class Case:
         return self.s + float(self.half[0])
 
     def pose(self) -> np.ndarray:
-        return self.state[0, [VehicleState.X, VehicleState.Y, VehicleState.YAW]].copy()
+        return self.car.state[0, [VehicleState.X, VehicleState.Y, VehicleState.YAW]].copy()
 
     def other(self) -> tuple[np.ndarray, np.ndarray]:
         """Pose (3,) and velocity (2,) of the other."""
@@ -135,16 +118,6 @@ class Case:
         return np.array([x, y, yaw]), speed * np.array([math.cos(yaw), math.sin(yaw)])
 
     def scene(self) -> Scene:
-        row = self.state[0]
-        x, y, yaw = self.pose()
-        vx, vy = row[VehicleState.VX], row[VehicleState.VY]
-        c, n = math.cos(yaw), math.sin(yaw)
-        ego = EgoState(
-            1, np.array([x, y, yaw]), 0.0, np.array([c * vx - n * vy, n * vx + c * vy]),
-            float(vx), float(row[VehicleState.AX]), float(row[VehicleState.AY]),
-            float(row[VehicleState.YAW_RATE]), float(row[VehicleState.STEER]), self.half,
-            self.info.wheelbase, self.ego.type_id,
-        )  # fmt: skip
         num = 0 if self.motion is None else 1
         pose, velocity = self.other() if num else (np.zeros(3), np.zeros(2))
         agents = Agents(
@@ -154,7 +127,7 @@ class Case:
             np.zeros((num, 1), bool),
         )  # fmt: skip
         return Scene(
-            round(self.t / DT), self.t, ego, np.zeros((0, 4)), np.zeros((0, 3)), agents,
+            round(self.t / DT), self.t, self.car.ego(), np.zeros((0, 4)), np.zeros((0, 3)), agents,
             self.graph, np.zeros(len(self.graph.signal_id), np.int8), self.route,
         )  # fmt: skip
 
@@ -163,8 +136,8 @@ class Case:
         _, d, yaw = project_on_route(self.route, self.pose()[None, :2], self.s)
         error = math.remainder(self.pose()[2] - float(yaw[0]), math.tau)
         curvature = self.ego.curvature - 0.3 * error - 0.02 * float(d[0])
-        angle = math.atan(self.info.wheelbase * curvature)
-        steer = float(inverse_steer(self.params, np.array([self.speed]), np.array([angle]))[0])
+        angle = math.atan(self.car.info.wheelbase * curvature)
+        steer = float(inverse_steer(self.car.params, np.array([self.speed]), np.array([angle]))[0])
         steer += self.ego.noise * self.rng.normal() / (1.0 + self.speed)
         return Command(1.0, 0.0, min(max(steer, -1.0), 1.0))
 
@@ -172,21 +145,20 @@ class Case:
         """One tick under the safety layer."""
         command = self.safety.filter(self.wanted(), PLAN, self.scene())
         self.interventions += bool(self.safety.interventions)
-        advance(self.state, self.params, command)
+        self.car.step(command)
         self.s = float(project_on_route(self.route, self.pose()[None, :2], self.s)[0][0])
         self.t += DT
 
     def stop_way(self) -> np.ndarray:
         """Way [m] at each tick when one tick of full throttle comes before the full brake."""
-        state, way = self.state.copy(), [0.0]
+        state, before, way = self.car.state, self.car.state.copy(), [0.0]
         command = Command(1.0)
-        row = state[0]
-        while len(way) < 3 or (row[MOVES].any() and len(way) < 400):
-            before = state[0, [VehicleState.X, VehicleState.Y]].copy()
-            advance(state, self.params, command)
-            after = state[0, [VehicleState.X, VehicleState.Y]]
-            way.append(way[-1] + float(np.hypot(*(after - before))))
+        while len(way) < 3 or (state[0, MOVES].any() and len(way) < 400):
+            start = self.pose()[:2]
+            self.car.step(command)
+            way.append(way[-1] + float(np.hypot(*(self.pose()[:2] - start))))
             command = Command(brake=1.0)
+        state[:] = before
         return np.array(way)
 
     def safe_gap(self, lead_speed: float, lead_brake: float) -> float:
@@ -199,14 +171,6 @@ class Case:
         """Whether ego touches the other."""
         pose, _ = self.other()
         return boxes_touch(*self.pose(), *self.half, *pose, *self.extent)
-
-
-def advance(state: np.ndarray, params: np.ndarray, command: Command) -> None:
-    control = np.zeros((1, NUM_VEHICLE_CONTROLS))
-    control[0, VehicleControlIndex.THROTTLE] = command.throttle
-    control[0, VehicleControlIndex.BRAKE] = command.brake
-    control[0, VehicleControlIndex.STEER] = command.steer_norm
-    step_vehicles(state, control, params, np.zeros((1, 2)), np.ones(1, bool), DT)
 
 
 def speeds(pieces: list[tuple[float, float]], start: float) -> Callable[[float], float]:
