@@ -38,7 +38,7 @@ from planner.bounds import (
     standing_bounds,
 )
 from planner.corridor import NUM_SEEN, nearest_on, survey
-from planner.homotopies import route_path
+from planner.homotopies import Path, route_path
 from planner.itinerary import Itinerary, SpeedReason, make_itinerary
 from planner.rollout import AT, BOUND_SPEED, STANDS, Law, bound_accels, new_states, roll_out
 from planner.rules import Memory, Rules
@@ -148,6 +148,7 @@ class IdmPlanner:
         self.itinerary: Itinerary = make_itinerary(
             graph, route, config.lateral_accel, config.curve_brake, config.speed_margin
         )
+        self.route_path: Path = route_path(self.itinerary)
         self.memory.hint = hint
 
     def propose(self, scene: Scene, goal: Goal) -> Proposals:
@@ -185,8 +186,9 @@ class IdmPlanner:
         )  # fmt: skip
 
     def bound(
-        self, scene: Scene, goal: Goal, forecast: Forecast, proposal: int, creep: bool = False
-    ) -> BoundList:
+        self, scene: Scene, goal: Goal, forecast: Forecast, proposal: int, creep: bool = False,
+        path: Path | None = None,
+    ) -> BoundList:  # fmt: skip
         """Return all that bounds ego on its path: what stands, leads, crossing traffic, exits.
 
         Args:
@@ -195,12 +197,13 @@ class IdmPlanner:
             forecast: of the others.
             proposal: under which their forecast is taken.
             creep: whether ego gives way at the edge of what is crossed, and not at its line.
+            path: on which it drives; None: the route's.
         """
         dt, rules, ego = self.config.plan_dt, self.config.rules, self.ego
-        others = self._others(scene, forecast, proposal)
+        others = self._others(scene, forecast, proposal, path)
         # First without crossing traffic: when would we be where?
         bounds = self.standing + lead_bounds(ego, others, self._now(), rules)
-        along = self.roll(scene, goal, bounds, dt).along
+        along = self.roll(scene, goal, bounds, dt, path=path).along
         arrive = Arrivals(along + ego.half_length, dt * np.arange(len(along)))
         bounds = self.standing + lead_bounds(ego, others, arrive, rules)
         bounds += crossing_bounds(ego, others, arrive, rules)
@@ -214,7 +217,6 @@ class IdmPlanner:
         memory, config = self.memory, self.config
         if goal.route is not self.route:
             self.follow(scene.lane_graph, goal.route)
-        self.path = route_path(self.itinerary)
         it, last = self.itinerary, len(self.itinerary.s) - 1
         lo, hi = (0, last) if memory.hint < 0 else (memory.hint - 20, memory.hint + 30)
         state = scene.ego
@@ -243,8 +245,9 @@ class IdmPlanner:
         return bounds
 
     def roll(
-        self, scene: Scene, goal: Goal, bounds: BoundList, dt: float, pace: float = 1.0
-    ) -> Rollout:
+        self, scene: Scene, goal: Goal, bounds: BoundList, dt: float, pace: float = 1.0,
+        path: Path | None = None,
+    ) -> Rollout:  # fmt: skip
         """Roll ego out along its path over the horizon, under `bounds`.
 
         Args:
@@ -253,11 +256,12 @@ class IdmPlanner:
             bounds: to keep.
             dt: [s] of the grid.
             pace: share of the speed that the road allows.
+            path: on which it drives; None: the route's.
         """
         steps = round(self.config.horizon / dt)
         states, inputs = new_states(steps), np.zeros((steps, NUM_INPUTS))
         along = np.zeros(steps + 1)
-        path = self.path
+        path = path or self.route_path
         which, wanted = roll_out(
             self.config.law(goal.time_gap), path.xy, path.s, path.yaw, path.curvature,
             path.speed * pace if pace < 1.0 else path.speed, goal.speed_cap, bounds.array(),
@@ -270,7 +274,9 @@ class IdmPlanner:
         """Arrivals that know nothing: everywhere ahead is far in time."""
         return Arrivals(np.array([self.ego.front, self.ego.front + 0.1]), np.zeros(2))
 
-    def survey(self, scene: Scene, mean: Array, dt: float, ahead: float = 0.0) -> Array:
+    def survey(
+        self, scene: Scene, mean: Array, dt: float, ahead: float = 0.0, path: Path | None = None
+    ) -> Array:
         """See the agents from the path: (A, NUM_SEEN), see `planner.corridor.Seen`.
 
         Args:
@@ -278,8 +284,10 @@ class IdmPlanner:
             mean: (A, T, 3) forecast of them; T = 0: only now.
             dt: [s] of the forecast.
             ahead: [m] how far is looked at least.
+            path: from which; None: the route's.
         """
-        agents, path, rules, ego = scene.agents, self.path, self.config.rules, self.ego
+        agents, rules, ego = scene.agents, self.config.rules, self.ego
+        path = path or self.route_path
         seen = np.empty((len(agents), NUM_SEEN))
         survey(
             path.xy, path.s, path.yaw, ego.s, max(ego.ahead, ahead), float(scene.ego.extent[1]),
@@ -288,10 +296,10 @@ class IdmPlanner:
         )  # fmt: skip
         return seen
 
-    def _others(self, scene: Scene, forecast: Forecast, proposal: int) -> Others:
+    def _others(self, scene: Scene, forecast: Forecast, proposal: int, path: Path | None) -> Others:
         """See the agents from the path and on their lanes, with their forecast."""
         agents, ego = scene.agents, self.ego
-        seen = self.survey(scene, forecast.likeliest(proposal)[0], forecast.dt)
+        seen = self.survey(scene, forecast.likeliest(proposal)[0], forecast.dt, path=path)
         walker = agents.kind == AgentKind.WALKER
         lane, lane_s, lane_d = nearest_lanes(
             scene.lane_graph, np.column_stack([agents.pose[:, :2], agents.z]),

@@ -112,9 +112,8 @@ class MpcPlanner:
         self._profiles = self._ways.profiles(scene, goal)
         names, rolls, reasons = [], [], []
         for way in self._profiles:
-            rules.path = way.option.path
             bounds = rules.standing + self._ways.ends(way.option) + way.extra
-            roll = rules.roll(scene, goal, bounds, rules.config.dt, way.pace)
+            roll = rules.roll(scene, goal, bounds, rules.config.dt, way.pace, way.option.path)
             names.append(way.name)
             rolls.append(roll)
             reasons.append(bounds.reasons[roll.which] if roll.which >= 0 else "road")
@@ -163,15 +162,14 @@ class MpcPlanner:
         rules, found = self.rules, []
         known: dict[str, BoundList] = {}
         for way in self._profiles:
-            rules.path = way.option.path
             index = proposals.names.index(way.name)
             creep = way.name == "creep"
             kept = way.name if creep else way.option.name
             if kept not in known:
-                bounds = rules.bound(scene, goal, forecast, index, creep)
+                bounds = rules.bound(scene, goal, forecast, index, creep, way.option.path)
                 known[kept] = bounds + self._ways.ends(way.option)
             bounds = known[kept] + way.extra
-            roll = rules.roll(scene, goal, bounds, self.config.rules.plan_dt, way.pace)
+            roll = rules.roll(scene, goal, bounds, rules.config.plan_dt, way.pace, way.option.path)
             found.append(Candidate(way.name, way.option, bounds, roll, index))
         return found
 

@@ -125,7 +125,7 @@ class Ways:
         same = np.abs(seen[:, corridor.HEADING]) < 0.8
         near = np.abs(seen[:, corridor.D] - ego.d) < 1.75
         self.behind = same & near & (seen[:, corridor.FRONT] < ego.s)
-        path, hint, half_width = rules.path, rules.memory.hint, float(scene.ego.extent[1])
+        path, hint, half_width = rules.route_path, rules.memory.hint, float(scene.ego.extent[1])
         self._hurdle = None
         if goal.maneuver == "pull_over":
             self._kerb_s = self._kerb_s or kerb_stop(
