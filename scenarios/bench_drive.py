@@ -61,16 +61,37 @@ def driven_row(town: str, seed: int, overrides: list[str], commit: str) -> dict[
     return row
 
 
-def known_rows(commit: str, overrides: list[str]) -> dict[tuple[str, int], dict[str, Any]]:
-    """Return the rows that this commit has driven already, by town and seed."""
-    if not ROWS.is_file() or commit.endswith("+"):
+def known_rows(commits: list[str], overrides: list[str]) -> dict[tuple[str, int], dict[str, Any]]:
+    """Return the rows that one of these commits has driven already, by town and seed."""
+    commits = [commit for commit in commits if not commit.endswith("+")]
+    if not ROWS.is_file() or not commits:
         return {}
     rows = [json.loads(line) for line in ROWS.read_text().splitlines()]
     return {
         (row["town"], row["seed"]): row
         for row in rows
-        if row["commit"] == commit and row["overrides"] == overrides and "error" not in row
+        if row["commit"].startswith(tuple(commits))
+        and row["overrides"] == overrides
+        and "error" not in row
     }
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add what this bench and that of the rivals share."""
+    parser.add_argument("--towns", nargs="+", default=list(TOWNS))
+    parser.add_argument(
+        "--like", nargs="+", default=[], metavar="COMMIT",
+        help="rows of these commits count too: you vouch that they drive as this one does",
+    )  # fmt: skip
+
+
+def towns_of(options: argparse.Namespace, console: Console) -> list[str]:
+    """Return those of the towns asked for that are installed, and say which are not."""
+    there = set(available_towns())
+    for town in options.towns:
+        if town not in there:
+            console.print(f"{town} is left out: not installed (`headway towns import PATH`)")
+    return [town for town in options.towns if town in there]
 
 
 def passed(row: dict[str, Any]) -> bool:
@@ -156,18 +177,14 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--seeds", type=int, default=10)
-    parser.add_argument("--towns", nargs="+", default=list(TOWNS))
+    add_options(parser)
     parser.add_argument("overrides", nargs="*", help="Hydra overrides of the drives")
     options = parser.parse_args()
     console = Console(width=140)
-    there = set(available_towns())
-    for town in options.towns:
-        if town not in there:
-            console.print(f"{town} is left out: not installed (`headway towns import PATH`)")
-    jobs = [(t, s) for t in options.towns if t in there for s in range(1, options.seeds + 1)]
-
+    towns = towns_of(options, console)
+    jobs = [(town, seed) for town in towns for seed in range(1, options.seeds + 1)]
     commit = git_hash()
-    known = known_rows(commit, options.overrides)
+    known = known_rows([commit, *options.like], options.overrides)
     rows = []
     for town, seed in track(jobs, description="driving", console=console):
         row = known.get((town, seed)) or driven_row(town, seed, options.overrides, commit)

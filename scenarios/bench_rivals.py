@@ -17,8 +17,7 @@ import numpy as np
 from rich.console import Console
 from rich.progress import track
 
-from carla_bridge.headless.towns import available_towns
-from scenarios.bench_drive import TOWNS, driven_row, known_rows, passed
+from scenarios.bench_drive import add_options, driven_row, known_rows, passed, towns_of
 from scenarios.drive import git_hash
 
 BARE = ("planner={}", "world_model=idm", "safety=none")
@@ -94,7 +93,7 @@ def markdown(rows: dict[str, list[Row]]) -> str:
         name: [row for row in mine if (row["town"], row["seed"]) in shared]
         for name, mine in rows.items()
     }
-    base = [row for row in same[BASE] if "error" not in row]
+    base = [row for row in same.get(BASE, []) if "error" not in row]
     lines = [COLUMNS, ["---"] * len(COLUMNS)]
     lines += [line(f"`{n}`" if n in RIVALS else n, mine, base) for n, mine in same.items()]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
@@ -106,20 +105,18 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--seeds", type=int, nargs=2, default=(1, 5), metavar=("FIRST", "LAST"))
-    parser.add_argument("--towns", nargs="+", default=list(TOWNS))
+    parser.add_argument("--planners", nargs="+", default=list(entries()), choices=list(entries()))
+    add_options(parser)
     options = parser.parse_args()
     console = Console(width=140)
-    there = [town for town in options.towns if town in available_towns()]
-    for town in sorted(set(options.towns) - set(there)):
-        console.print(f"{town} is left out: not installed (`headway towns import PATH`)")
+    towns = towns_of(options, console)
     first, last = options.seeds
-    jobs = [
-        (seed, town, name)
-        for seed in range(first, last + 1) for town in there for name in entries()
-    ]  # fmt: skip
+    seeds = range(first, last + 1)
+    jobs = [(seed, town, name) for seed in seeds for town in towns for name in options.planners]
     commit = git_hash()
-    known = {name: known_rows(commit, overrides) for name, overrides in entries().items()}
-    rows: dict[str, list[Row]] = {name: [] for name in entries()}
+    commits = [commit, *options.like]
+    known = {name: known_rows(commits, overrides) for name, overrides in entries().items()}
+    rows: dict[str, list[Row]] = {name: [] for name in options.planners}
     for seed, town, name in track(jobs, description="driving", console=console):
         row = known[name].get((town, seed)) or driven_row(town, seed, entries()[name], commit)
         rows[name].append(row)
