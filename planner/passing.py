@@ -115,8 +115,9 @@ def find_hurdle(
         begin = min(begin, float(seen[a, corridor.REAR]))
         end = float(seen[a, corridor.FRONT]) if not group else max(end, seen[a, corridor.FRONT])
         group.append(a)
-    if not group or begin > ego.front + config.look:
-        return None
+    begins = begin - 2.0 * ego.half_length
+    if not group or begin > ego.front + config.look or begins > itinerary.s[-1]:
+        return None  # nobody, or far ahead, or behind the goal
     waits_at = np.concatenate([itinerary.stop_s, itinerary.junction_s[:, 0]])
     if (np.abs(waits_at - end - 0.5 * config.queue) < 0.5 * config.queue).any():
         return None
@@ -126,7 +127,7 @@ def find_hurdle(
         return None
     edges = _edges(agents, seen)[1][group] + margins[agents.kind[group]]
     target = float(edges.max()) + half_width + config.clear
-    first, last = np.searchsorted(itinerary.s, (begin - 2.0 * ego.half_length, end))
+    first, last = np.searchsorted(itinerary.s, (begins, end))
     way = slice(first, last + 1)
     room = float((lanes.half[way] + lanes.oncoming[way]).min())
     fits = target + half_width + 0.2 < room

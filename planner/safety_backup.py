@@ -74,6 +74,7 @@ class Road(NamedTuple):
         at: [m] where on it ego is.
         d: [m] how far left of it ego is.
         grade: slope under ego in the direction of the road.
+        alone_to: [m] where on it the next junction begins: up to there nobody can leave it.
     """
 
     xyz: Array
@@ -82,6 +83,7 @@ class Road(NamedTuple):
     at: float
     d: float
     grade: float
+    alone_to: float
 
 
 class Backup(NamedTuple):
@@ -126,15 +128,22 @@ class RoadAhead:
         height = np.interp((s - 2.0, s + 2.0), along, xyz[:, 2])
         return Road(
             xyz, np.ascontiguousarray(route.yaw[rows], dtype=np.float64), along, s, d,
-            float(height[1] - height[0]) / 4.0,
+            float(height[1] - height[0]) / 4.0, self._alone_to(scene, s, rows),
         )  # fmt: skip
+
+    def _alone_to(self, scene: Scene, at: float, rows: slice) -> float:
+        """Where [m] from `at` on the route's next junction begins, within its `rows`."""
+        route = scene.route
+        lane, ahead = route.lane[rows], route.s[rows] >= at - 1.0
+        shared = ahead & ((lane < 0) | (scene.lane_graph.junction[lane] >= 0))
+        return float(route.s[rows][np.argmax(shared)] if shared.any() else route.s[rows][-1])
 
 
 def _straight_on(ego: EgoState, reach: float) -> Road:
     s = np.array([-BEHIND, reach])
     x, y, yaw = ego.pose
     xyz = np.column_stack([x + s * math.cos(yaw), y + s * math.sin(yaw), np.full(2, ego.z)])
-    return Road(xyz, np.full(2, yaw), s, 0.0, 0.0, 0.0)
+    return Road(xyz, np.full(2, yaw), s, 0.0, 0.0, 0.0, 0.0)
 
 
 class EgoModel:

@@ -30,7 +30,7 @@ from planner.safety_backup import TICK, Backup, Road
 STILL, ALONG, AGAINST, ACROSS = 0, 1, 2, 3  # how an agent moves, seen from ego's road
 STANDS = 0.5  # [m/s] below it a vehicle stands, a walker below a tenth of it
 ALIGNED = 0.6  # [rad] to the road, within which one drives along it
-BEND = 0.2  # [rad] of ego's road, beyond which who comes towards it may leave it
+BEND = 0.2  # [rad] of a road through a junction, beyond which who comes towards ego may leave it
 BESIDE = 8.0  # [m] beside ego, beyond which ego's road is not the other's
 WALKER, PROP = int(AgentKind.WALKER), int(AgentKind.PROP)
 ALONGSIDE = 5.0  # [m] ahead of ego, up to which one is taken to be beside it
@@ -91,7 +91,7 @@ def find_hits(backup: Backup, extent: Array, road: Road, agents: Agents, limits:
         return Hits(-1, NEVER, -1, NEVER, False)
     return Hits(
         *first_hits(
-            backup.path, extent, road.xyz, road.yaw, road.s, road.d, agents.pose,
+            backup.path, extent, road.xyz, road.yaw, road.s, road.d, road.alone_to, agents.pose,
             agents.velocity, agents.yaw_rate, agents.extent, agents.kind, backup.late, limits,
         )
     )  # fmt: skip
@@ -146,7 +146,7 @@ def lateral_reach(t: float, speed: float, response: float, accel: float, brake: 
 
 
 @njit(cache=True)
-def motion_of(kind: int, speed: float, rel: float, beside: float, bend: float) -> int:
+def motion_of(kind: int, speed: float, rel: float, beside: float, bend: float, alone: bool) -> int:
     """How an agent moves, seen from ego's road.
 
     Args:
@@ -155,6 +155,7 @@ def motion_of(kind: int, speed: float, rel: float, beside: float, bend: float) -
         rel: [rad] from the road's direction beside it to its course.
         beside: [m] from ego's line.
         bend: [rad] between the road's directions beside it and beside ego.
+        alone: whether no junction lies between it and ego.
     """
     if kind == PROP or speed < (0.1 * STANDS if kind == WALKER else STANDS):
         return STILL
@@ -162,8 +163,8 @@ def motion_of(kind: int, speed: float, rel: float, beside: float, bend: float) -
         return ACROSS
     if abs(rel) < ALIGNED:
         return ALONG
-    # Through a bend nobody can say where who comes towards us is bound for.
-    if abs(rel) > math.pi - ALIGNED and abs(bend) < BEND:
+    # Through a junction's bend nobody can say where who comes towards us is bound for.
+    if abs(rel) > math.pi - ALIGNED and (alone or abs(bend) < BEND):
         return AGAINST
     return ACROSS
 
@@ -176,6 +177,7 @@ def first_hits(
     yaw: Array,
     s: Array,
     d: float,
+    alone_to: float,
     pose: Array,
     velocity: Array,
     yaw_rate: Array,
@@ -193,6 +195,7 @@ def first_hits(
         yaw: see `xyz`.
         s: see `xyz`.
         d: [m] how far left of it ego is.
+        alone_to: [m] where its next junction begins.
         pose: (A, 3), velocity (A, 2), yaw_rate (A,), other_extent (A, 2), kind (A,) of the agents.
         velocity: see `pose`.
         yaw_rate: see `pose`.
@@ -219,7 +222,8 @@ def first_hits(
         at, beside, foot_yaw = project_line(xyz, yaw, s, 0, last, 0, last, pose[a, 0], pose[a, 1])
         course = math.atan2(velocity[a, 1], velocity[a, 0]) if speed > 0.1 else pose[a, 2]
         rel = wrap_angle(course - foot_yaw)
-        motion = motion_of(kind[a], speed, rel, beside - d, wrap_angle(foot_yaw - road_yaw))
+        bend = wrap_angle(foot_yaw - road_yaw)
+        motion = motion_of(kind[a], speed, rel, beside - d, bend, at < alone_to)
         # Who crosses can still be run into, or run into ego's moving side, until ego has passed.
         ahead = dx * cos + dy * sin >= (-extent[0] if motion == ACROSS else 0.0)
         if not ahead and motion > ALONG:

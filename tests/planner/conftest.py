@@ -9,3 +9,8 @@ from headway.road.lane_graph import LaneGraph
 @pytest.fixture(scope="session")
 def grid() -> LaneGraph:
     return load_town("grid").lane_graph
+
+
+@pytest.fixture(scope="session")
+def ring() -> LaneGraph:
+    return load_town("ring").lane_graph

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from carla_bridge.headless.towns import load_town
 from headway.driver import Driver
 from headway.road.frenet import project_on_route
 from headway.road.lane_graph import LaneKind
@@ -20,11 +19,6 @@ from tests.planner.harness import Scripted, World, along
 from world_model.constant_velocity import ConstantVelocity
 
 EGO_SPEED = 20.0
-
-
-@pytest.fixture(scope="module")
-def ring():
-    return load_town("ring").lane_graph
 
 
 @pytest.fixture(scope="module")

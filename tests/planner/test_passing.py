@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from headway.road.frenet import project_on_route
+from headway.road.frenet import project_on_route, route_poses
 from headway.road.lane_graph import LaneKind, StopKind
 from headway.road.routing import plan_route
 from headway.types import AgentKind, Goal, SignalState
@@ -55,6 +55,19 @@ def test_two_who_stand_are_passed_on_the_oncoming_lane(grid, straight):
     there = np.abs(s - STANDS) < 2.0
     assert (d[there] > 2.0).all()
     assert "overtake" in {r.plan_name for r in world.driver.trace.records}
+
+
+def test_who_stands_behind_the_goal_is_nothing_to_pass(grid, straight):
+    x, y, _, yaw = route_poses(straight, np.array([straight.length]), 0.0)[0]
+    behind = np.array([x, y]) + 12.0 * np.array([np.cos(yaw), np.sin(yaw)])
+    stands = Scripted(lambda t: (*behind, yaw, 0.0))
+    world = World(
+        grid, straight, [stands], start_s=straight.length - 70.0, driver=make_driver(MpcPlanner())
+    )
+    world.drive(25.0, lambda w: w.s_d()[0][-1] > straight.length - 3.0)
+    assert_clear(world)
+    assert world.s_d()[0][-1] > straight.length - 6.0
+    assert "overtake" not in {r.plan_name for r in world.driver.trace.records}
 
 
 @pytest.mark.parametrize(("d", "passes"), [(2.5, False), (9.0, True)])

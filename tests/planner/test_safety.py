@@ -14,7 +14,8 @@ from hypothesis.extra.numpy import arrays
 import planner
 from headway.cli import build_driver, compose_drive
 from headway.road.frenet import project_on_route, route_poses
-from headway.road.lane_graph import StopKind
+from headway.road.lane_graph import LaneKind, StopKind
+from headway.road.routing import plan_route
 from headway.types import NUM_INPUTS, NUM_STATES, AgentKind, Command, Plan, SignalState
 from headway.vehicle import VehicleState
 from planner.safety import EmergencyBrake, NoSafety, SafetyConfig
@@ -182,6 +183,29 @@ def test_who_follows_closely_is_nothing_to_brake_for(grid):
     command, interventions = judged(world, Command(throttle=0.3))
     assert command == Command(throttle=0.3)
     assert interventions == ()
+
+
+@pytest.fixture(scope="module")
+def bend(ring):
+    """The lane of the ring that turns left the most, beside one of the other direction."""
+    lanes = np.flatnonzero(
+        (ring.kind == LaneKind.DRIVING) & (ring.junction < 0) & (ring.opposite >= 0)
+        & (ring.length > 120.0)
+    )  # fmt: skip
+    turn = [np.diff(np.unwrap(ring.yaw[ring.points(int(lane))])).sum() for lane in lanes]
+    lane = int(lanes[np.argmax(turn)])
+    return plan_route(ring, lane, 1.0, lane, float(ring.length[lane]) - 1.0)
+
+
+@pytest.mark.parametrize(("d", "brakes"), [(3.5, False), (0.5, True)])
+def test_who_comes_round_a_bend_on_the_other_lane_is_nothing_to_brake_for(ring, bend, d, brakes):
+    reasons = set()
+    for start in np.arange(10.0, bend.length - 60.0, 15.0):
+        x, y, yaw, _ = along(bend, lambda t, s=start + 36.0: s, d)(0.0)
+        comes = Scripted(straight(x, y, yaw + math.pi, lambda t: 11.5 * t))
+        world = World(ring, bend, [comes], start_s=start, start_speed=13.8)
+        reasons |= {i.reason for i in judged(world, Command(throttle=0.4))[1]}
+    assert ("emergency_brake:2" in reasons) == brakes
 
 
 @pytest.mark.parametrize("broken", [math.nan, math.inf])
