@@ -1,0 +1,1 @@
+"""Suites of routes with scenarios: what the benchmarks' files say, not how it is run."""

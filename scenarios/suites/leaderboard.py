@@ -1,0 +1,193 @@
+"""Route files of the CARLA Leaderboard 1 and 2 and of Bench2Drive, and Leaderboard 1's triggers.
+
+The formats are described in docs/upstream_formats.md, sections 2 and 3.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from carla_bridge.frames import yaw_from_carla
+from scenarios.suites.spec import (
+    Parameter,
+    Place,
+    RouteSpec,
+    ScenarioSpec,
+    Source,
+    Suite,
+    SuiteError,
+    Weather,
+)
+from scenarios.suites.xml import Element, finite, number, place, read_root, source_of, word
+
+# Names of `carla.WeatherParameters` with its defaults in 0.9.16.
+WEATHER: Mapping[str, float] = MappingProxyType({
+    "cloudiness": 0.0, "precipitation": 0.0, "precipitation_deposits": 0.0, "wind_intensity": 0.0,
+    "sun_azimuth_angle": 0.0, "sun_altitude_angle": 0.0, "fog_density": 0.0, "fog_distance": 0.0,
+    "fog_falloff": 0.0, "wetness": 0.0, "scattering_intensity": 0.0, "mie_scattering_scale": 0.0,
+    "rayleigh_scattering_scale": 0.0331, "dust_storm": 0.0,
+})  # fmt: skip
+CLEAR_2: Mapping[str, float] = MappingProxyType(
+    {**WEATHER, "sun_altitude_angle": 70.0, "cloudiness": 50.0}
+)
+CLEAR_1: Mapping[str, float] = MappingProxyType(
+    {**WEATHER, "sun_altitude_angle": 70.0, "cloudiness": 30.0}
+)
+
+
+@dataclass(frozen=True)
+class Trigger:
+    """A place where Leaderboard 1 may set a scenario off.
+
+    Attributes:
+        type: `Scenario1` to `Scenario10`.
+        at: where, with its yaw.
+        others: where its other actors begin, by side: `front`, `left`, `right`.
+    """
+
+    type: str
+    at: Place
+    others: Mapping[str, tuple[Place, ...]]
+
+
+def read_routes(path: Path) -> Suite:
+    """Read a file of routes; one that is broken is left out, with its error, and the others go on.
+
+    Args:
+        path: of a file of either Leaderboard, or of Bench2Drive.
+    """
+    try:
+        root = read_root(path)
+    except SuiteError as error:
+        return Suite(path.stem, errors=(error,))
+    routes: dict[str, RouteSpec] = {}
+    errors: list[SuiteError] = []
+    notes: list[str] = []
+    for element in root.iter("route"):
+        try:
+            route = _route(element, path, notes)
+            if route.id in routes:
+                first = routes[route.id].source.line
+                raise SuiteError(route.source, f"id {route.id!r} is that of line {first} already")
+            routes[route.id] = route
+        except SuiteError as error:
+            errors.append(error)
+    if not routes and not errors:
+        errors.append(SuiteError(source_of(root, path), "expected a <route> in it, got none"))
+    return Suite(path.stem, tuple(routes.values()), tuple(errors), tuple(notes))
+
+
+def _route(element: Element, path: Path, notes: list[str]) -> RouteSpec:
+    second = element.find("waypoints") is not None
+    points = element.iterfind("waypoints/position" if second else "waypoint")
+    keypoints = [place(point, path) for point in points]
+    if len(keypoints) < 2:
+        what = "<position> in its <waypoints>" if second else "<waypoint>"
+        raise SuiteError(
+            source_of(element, path), f"expected at least 2 {what}, got {len(keypoints)}"
+        )
+    weathers = element.iterfind("weathers/weather" if second else "weather")
+    return RouteSpec(
+        id=word(element, "id", path),
+        town=word(element, "town", path).rsplit("/", 1)[-1],
+        keypoints=np.array([(p.x, p.y, p.z) for p in keypoints]),
+        weathers=_weathers(weathers, path, second, notes),
+        scenarios=tuple(_scenario(s, path) for s in element.iterfind("scenarios/scenario")),
+        source=source_of(element, path),
+    )
+
+
+def _weathers(
+    elements: Iterator[Element], path: Path, second: bool, notes: list[str]
+) -> tuple[Weather, ...]:
+    """Weathers by rising share; each names what differs from a clear day."""
+    found: dict[float, Weather] = {}
+    for element in elements:
+        source = source_of(element, path)
+        percentage = number(element, "route_percentage", path) if second else 0.0
+        if not 0.0 <= percentage <= 100.0:
+            raise SuiteError(source, f"expected 'route_percentage' 0 to 100, got {percentage:g}")
+        if percentage in found:
+            raise SuiteError(source, f"a second weather at {percentage:g} % of the route")
+        values = dict(CLEAR_2 if second else WEATHER)
+        for name, text in element.items():
+            if name in values:
+                values[name] = finite(text, name, source)
+            elif name not in ("route_percentage", "id"):
+                notes.append(f"{source}: no weather has {name!r}; passed over")
+        found[percentage] = Weather(percentage / 100.0, values)
+    clear = Weather(0.0, CLEAR_2 if second else CLEAR_1)
+    return tuple(found[key] for key in sorted(found)) or (clear,)
+
+
+def _scenario(element: Element, path: Path) -> ScenarioSpec:
+    source = source_of(element, path)
+    kind = word(element, "type", path)
+    trigger = element.find("trigger_point")
+    if trigger is None:
+        raise SuiteError(source, f"{kind} needs a <trigger_point>, and there is none")
+    at = place(trigger, path)
+    if at.yaw is None:
+        raise SuiteError(source_of(trigger, path), "expected an attribute 'yaw', got none")
+    parameters = {
+        child.tag: Parameter(MappingProxyType(dict(child.items())), source_of(child, path))
+        for child in element
+        if child.tag not in ("trigger_point", "other_actor")
+    }
+    name = (element.get("name") or "").strip() or kind
+    return ScenarioSpec(name, kind, at, MappingProxyType(parameters), source)
+
+
+def read_triggers(path: Path) -> dict[str, tuple[Trigger, ...]]:
+    """Read Leaderboard 1's places for scenarios, by town.
+
+    Raises:
+        SuiteError: the file cannot be read, is no JSON, or lacks something; the text says where.
+    """
+    source = Source(str(path), 0, "")
+    try:
+        document = json.loads(path.read_text())
+    except OSError as error:
+        raise SuiteError(source, error.strerror or str(error)) from error
+    except json.JSONDecodeError as error:
+        raise SuiteError(Source(str(path), error.lineno, ""), f"no JSON: {error.msg}") from error
+    found: dict[str, list[Trigger]] = {}
+    for where, town, entry in _entries(document, source):
+        kind = str(_get(entry, "scenario_type", where))
+        for k, event in enumerate(_get(entry, "available_event_configurations", where)):
+            here = Source(str(path), 0, f"{where.element}.available_event_configurations[{k}]")
+            others = {
+                str(side): tuple(_pose(pose, here) for pose in poses)
+                for side, poses in (event.get("other_actors") or {}).items()
+            }
+            at = _pose(_get(event, "transform", here), here)
+            found.setdefault(town, []).append(Trigger(kind, at, MappingProxyType(others)))
+    return {town: tuple(triggers) for town, triggers in found.items()}
+
+
+def _entries(document: Any, source: Source) -> Iterator[tuple[Source, str, Any]]:
+    """Where each scenario's entry stands, its town, and itself."""
+    for n, towns in enumerate(_get(document, "available_scenarios", source)):
+        for town, entries in towns.items():
+            for i, entry in enumerate(entries):
+                yield Source(source.file, 0, f"available_scenarios[{n}].{town}[{i}]"), town, entry
+
+
+def _get(mapping: Any, key: str, source: Source) -> Any:
+    if not isinstance(mapping, dict) or key not in mapping:
+        raise SuiteError(source, f"expected a key {key!r}, got none")
+    return mapping[key]
+
+
+def _pose(pose: Any, source: Source) -> Place:
+    x, y, z, yaw = (
+        finite(str(_get(pose, name, source)), name, source) for name in ("x", "y", "z", "yaw")
+    )
+    return Place(x, -y, z, yaw_from_carla(yaw))
