@@ -201,10 +201,13 @@ def _join(pieces: tuple[LanePiece, ...]) -> list[LanePiece]:
 
 
 def _thin(xy: Array) -> Array:
+    """Leave out waypoints that add nothing; the first and the last stay where they are."""
     kept = [0] if len(xy) else []
     for k in range(1, len(xy)):
         if np.hypot(*(xy[k] - xy[kept[-1]])) >= SPACING:
             kept.append(k)
+    if len(kept) > 1:
+        kept[-1] = len(xy) - 1
     return xy[kept]
 
 

@@ -134,6 +134,7 @@ def test_route_through_sparse_and_dense_waypoints():
         assert abs(project_on_route(route, point[None])[1][0]) < 0.5
     dense = route_through(graph, route.xyz[:, :2])
     assert lanes_of(dense) == lanes_of(route)
+    assert dense.length == pytest.approx(route.length, abs=0.5), "it ends at the last one"
     with pytest.raises(ValueError, match="lies on no driving lane"):
         route_through(graph, np.array([[10.0, 0.0], [50.0, 30.0]]))
     with pytest.raises(ValueError, match="two waypoints"):
