@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from headway.frames import wrap_angle
 from headway.road.frenet import project_on_route
-from headway.road.lane_graph import LaneGraph, StopKind
+from headway.road.lane_graph import LaneGraph, LaneKind, StopKind
+from headway.road.queries import lane_width, nearest_lane, pose_at
 from headway.road.route import Route
-from headway.types import AgentKind, Observation, SignalState
+from headway.types import AgentKind, EgoState, Observation, SignalState
 from scenarios.collisions import Collisions
 from scenarios.stop_lines import StopLines, front_of
 from scenarios.tick import (
@@ -27,6 +29,8 @@ from scenarios.tick import (
 GOAL_TOLERANCE = 3.0  # [m] before the end of the route that counts as there
 SPEEDING_MARGIN = 0.5  # [m/s] above the limit that is not counted: a speedometer's width
 NEARBY = 50.0  # [m]
+LANE_MARGIN = 0.5  # [m] beyond a lane's edge that ego's middle may be
+AGAINST = np.radians(120.0)  # from a lane's direction, beyond which ego drives against it
 
 
 class Completion:
@@ -135,6 +139,87 @@ class Density:
         return self._sum / self._ticks if self._ticks else float("nan")
 
 
+class OffLane:
+    """How much of its way ego's middle was where ego may not drive.
+
+    That is more than `LANE_MARGIN` beyond the edge of the nearest lane for driving or parking, or,
+    outside junctions, within a lane of the other direction.
+    """
+
+    def __init__(self, graph: LaneGraph) -> None:
+        self._graph, self._lanes = graph, graph.arrays()
+        self._way = 0.0
+        self.metres = 0.0
+
+    def update(self, tick: Tick) -> None:
+        """Take one tick in."""
+        if tick.before is None:
+            return
+        ego = tick.observation.ego
+        step = float(np.hypot(*(ego.pose[:2] - tick.before.ego.pose[:2])))
+        self._way += step
+        if step > 0.0 and self._is_off(ego):
+            self.metres += step
+
+    def _is_off(self, ego: EgoState) -> bool:
+        graph, kinds = self._graph, (LaneKind.DRIVING, LaneKind.PARKING)
+        x, y, yaw = map(float, ego.pose)
+        lane, s, d = nearest_lane(graph, x, y, kinds=kinds, z=ego.z)
+        if lane < 0 or abs(d) > 0.5 * lane_width(self._lanes, lane, s) + LANE_MARGIN:
+            return True
+        if graph.junction[lane] >= 0 or graph.kind[lane] == LaneKind.PARKING:
+            return False  # lanes of a junction cross; one may park against the direction
+        return abs(wrap_angle(pose_at(graph, lane, s)[3] - yaw)) > AGAINST
+
+    @property
+    def share(self) -> float:
+        """Of the way, [0, 1]."""
+        return self.metres / self._way if self._way > 0.0 else 0.0
+
+
+class Pace:
+    """How fast ego is, compared with the other vehicles, on equal stretches of the route.
+
+    Args:
+        route: the way to go.
+        stretches: into how many it is cut: 4 in the Leaderboard, 20 in Bench2Drive.
+    """
+
+    def __init__(self, route: Route, stretches: int = 20) -> None:
+        self._length, self._stretches = route.length, stretches
+        self._sums = np.zeros((stretches, 2))  # of ego's speed, of the others' mean speed
+        self._passed = 0  # stretches
+        self._s = 0.0
+
+    def update(self, tick: Tick) -> None:
+        """Take one tick in."""
+        self._s = max(self._s, tick.s)
+        self._passed = min(int(self._stretches * self._s / self._length), self._stretches)
+        actors = tick.observation.actors
+        if actors is None or self._passed == self._stretches:
+            return
+        drives = (actors.kind != AgentKind.WALKER) & (actors.kind != AgentKind.PROP)
+        if drives.any():
+            others = float(np.hypot(*actors.velocity[drives].T).mean())
+            self._sums[self._passed] += np.abs(tick.observation.ego.speed), others
+
+    @property
+    def shares(self) -> list[float]:
+        """Ego's mean speed as a share of the others', by stretch that was passed."""
+        nearly = self._s > 0.95 * self._length
+        passed = self._stretches if nearly else self._passed
+        return [ego / others if others > 0.0 else 1.0 for ego, others in self._sums[:passed]]
+
+    @property
+    def efficiency(self) -> float:
+        """Bench2Drive's driving efficiency [%], nan before a stretch was passed.
+
+        It is the mean over the stretches; those of more than 1000 % do not count.
+        """
+        kept = [share for share in self.shares if share <= 10.0]
+        return 100.0 * float(np.mean(kept)) if kept else float("nan")
+
+
 class Criteria:
     """All criteria of a drive together.
 
@@ -150,6 +235,8 @@ class Criteria:
         self.stop_signs = StopSigns(graph, route)
         self.speeding = Speeding(route)
         self.density = Density()
+        self.off_lane = OffLane(graph)
+        self.pace = Pace(route)
         self._route = route
         self._before: Observation | None = None
         self._s = 0.0
@@ -161,7 +248,7 @@ class Criteria:
         dt = 0.0 if self._before is None else observation.t - self._before.t
         tick = Tick(observation, self._before, intent, self._s, float(d[0]), dt)
         for criterion in (self.completion, self.collisions, self.red_lights, self.stop_signs,
-                          self.speeding, self.density):  # fmt: skip
+                          self.speeding, self.density, self.off_lane, self.pace):  # fmt: skip
             criterion.update(tick)
         self._before = observation
         return tick

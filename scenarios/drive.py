@@ -179,6 +179,8 @@ def _write_records(
         "route_length_m": round(route_length, 1),
         "intervention_share": episode.trace.intervention_share(),
         "comfort": comfort(episode.trace),
+        "off_lane_m": round(episode.criteria.off_lane.metres, 2),
+        "efficiency": round(episode.criteria.pace.efficiency, 2),
         "infractions": [asdict(i) for i in episode.criteria.infractions],
         "stages": episode.trace.stage_summary(),
     }

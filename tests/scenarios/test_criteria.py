@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
-from headway.road.lane_graph import StopKind
+from headway.road.lane_graph import LaneKind, StopKind
+from headway.road.queries import lane_width
+from headway.road.routing import plan_route
 from headway.types import AgentKind, SignalState
 from scenarios.criteria import GOAL_TOLERANCE
 from scenarios.tick import Intent
@@ -161,3 +163,52 @@ def test_what_does_not_move_is_always_egos_fault_and_one_contact_counts_once(gri
     assert event.at_fault
     assert event.impulse == 500.0
     assert event.s == pytest.approx(5.0 * 49 * DT, abs=0.1)
+
+
+def street(graph, side):
+    """The longest lane that has the oncoming traffic on its left (1), or nothing on its right."""
+    usable = np.isin(graph.kind[np.maximum(graph.right, 0)], (LaneKind.DRIVING, LaneKind.PARKING))
+    fits = graph.opposite >= 0 if side > 0 else (graph.right < 0) | ~usable
+    fits &= (graph.kind == LaneKind.DRIVING) & (graph.junction < 0)
+    lane = int(np.argmax(np.where(fits, graph.length, 0.0)))
+    return plan_route(graph, lane, 1.0, lane, float(graph.length[lane]) - 1.0)
+
+
+@pytest.mark.parametrize(
+    ("beyond", "share"),
+    [
+        (0.0, 0.0),
+        (-0.3, 0.0),  # to the right of the edge, within the margin
+        (-0.8, 0.5),
+        (1.0, 0.5),  # on the oncoming lane
+    ],
+)
+def test_off_lane_is_the_share_of_the_way_beyond_the_edge_or_against_the_traffic(
+    grid, beyond, share
+):
+    way = street(grid, np.sign(beyond))
+    half = 0.5 * lane_width(grid.arrays(), int(way.lane[0]), 20.0)
+    d = beyond + np.sign(beyond) * half
+    s = np.linspace(0.0, 50.0, 201)
+    judged = Film(grid, way, s, np.where(s < 25.0, 0.0, d)).judge()
+    assert judged.off_lane.share == pytest.approx(share, abs=0.05)
+    assert judged.off_lane.metres == pytest.approx(50.0 * share, abs=3.0)
+
+
+def test_pace_compares_ego_with_the_other_vehicles_stretch_by_stretch(grid):
+    way = street(grid, 1)
+    seconds = 0.97 * way.length / 6.0
+    s = cruise(seconds, 6.0)
+    x, y, yaw = along(way, np.array([10.0]))[0]
+    drives = np.column_stack([x + 4.0 * times(seconds), 0 * s + y, 0 * s + yaw])
+    faster = np.column_stack([x + 8.0 * times(seconds), 0 * s + y, 0 * s + yaw])
+    walks = np.column_stack([x + 90.0 * times(seconds), 0 * s + y, 0 * s + yaw])
+    others = [Other(2, drives), Other(3, faster), Other(4, walks, AgentKind.WALKER)]
+    pace = Film(grid, way, s, others=others).judge().pace
+    assert len(pace.shares) == 20
+    assert pace.shares == pytest.approx([1.0] * 20, rel=0.02)
+    half = Film(grid, way, s[: len(s) // 2], others=others[1:]).judge().pace
+    assert len(half.shares) == 9
+    assert half.efficiency == pytest.approx(75.0, rel=0.02)
+    alone = Film(grid, way, s).judge().pace
+    assert alone.efficiency == 100.0, "nobody to compare with"
