@@ -1,0 +1,77 @@
+"""Scenarios are coroutines, stepped once a tick: what one awaits is a moment of the drive.
+
+async def stands_in_the_way(stage: Stage, spec: ScenarioSpec) -> None:
+    car = stage.park("vehicle.audi.tt", spot)
+    await stage.triggered(spec)
+    await first(stage.passed(spot), stage.seconds(240.0))
+    stage.remove([car])
+"""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Callable, Coroutine, Generator
+from typing import Any
+
+Branch = Coroutine[Any, None, None]
+
+
+@types.coroutine
+def next_tick() -> Generator[None, None, None]:
+    """Wait for the next tick."""
+    yield
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait for the first tick, this one included, in which `condition` holds."""
+    while not condition():
+        await next_tick()
+
+
+async def first(*branches: Branch) -> int:
+    """Run all at once until one has ended; the others are broken off.
+
+    Returns:
+        Which one ended, the lower of two that end in the same tick.
+    """
+    try:
+        while True:
+            for k, branch in enumerate(branches):
+                if ended(branch):
+                    return k
+            await next_tick()
+    finally:
+        for branch in branches:
+            branch.close()
+
+
+def ended(branch: Branch) -> bool:
+    """Step a coroutine once; whether that was its end."""
+    try:
+        branch.send(None)
+    except StopIteration:
+        return True
+    return False
+
+
+class Script:
+    """The coroutines that run in an episode; one that fails ends alone."""
+
+    def __init__(self) -> None:
+        self._running: dict[str, Branch] = {}
+        self.failures: dict[str, Exception] = {}
+
+    def start(self, name: str, branch: Branch) -> None:
+        """Run `branch` from the next step on."""
+        self._running[name] = branch
+
+    def step(self) -> None:
+        """Let one tick pass for all, in the order in which they were started."""
+        for name, branch in list(self._running.items()):
+            try:
+                over = ended(branch)
+            except Exception as error:  # whatever it is, the drive and the others go on
+                self.failures[name] = error
+                over = True
+            if over:
+                del self._running[name]
