@@ -33,6 +33,11 @@ def grid() -> LaneGraph:
     return load_town("grid").lane_graph
 
 
+@pytest.fixture(scope="session")
+def ring() -> LaneGraph:
+    return load_town("ring").lane_graph
+
+
 def route_over(graph: LaneGraph, kind: StopKind) -> tuple[Route, int, float]:
     """A route over the first stop line of `kind` that has road before and behind it.
 

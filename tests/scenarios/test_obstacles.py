@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import fields, replace
 
 import numpy as np
@@ -92,3 +93,19 @@ def test_who_looks_passes_beside_it_and_who_does_not_hits_it(session, route, kin
     hit = episode.criteria.collisions.infractions[0]
     assert hit.at_fault
     assert hit.s == pytest.approx(TRIGGER + 50.0, abs=15.0)
+
+
+def test_what_cannot_be_played_is_reported_by_name_and_the_drive_goes_on(session, route):
+    off = spec_of("ParkedObstacle", route, distance=50.0)
+    off = replace(off, name="elsewhere", trigger=replace(off.trigger, x=off.trigger.x + 50.0))
+    wrong = spec_of("Accident", route, distance=math.nan)
+    stage = Stage(session, route, 1)
+    cast = Cast(stage, play_of, [off, wrong])
+    simulator = CarlaSimulator(session, SimulatorConfig(settle_s=0.5), lambda *_: cast)
+    simulator.reset(route, 1)
+    simulator.close()
+    messages = [str(error) for error in cast.script.failures.values()]
+    assert "does not lead through the trigger of elsewhere" in messages[0]
+    assert "expected a number in 'value', got 'nan'" in messages[1]
+    with pytest.raises(ValueError, match=r"'Flood' is not among ours: Accident, "):
+        Cast(stage, play_of, [replace(off, type="Flood")])
