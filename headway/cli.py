@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from carla_bridge.session import Session
     from carla_bridge.simulator import Traffic
     from headway.driver import Driver
+    from scenarios.bench import Job
     from scenarios.config import DriveConfig
     from scenarios.drive import Drive
     from scenarios.episode import Progress
@@ -78,6 +79,22 @@ def profile(overrides: Overrides = None, as_json: Json = False) -> None:
     if as_json:
         rounded = {n: {k: round(v, 4) for k, v in s.items()} for n, s in stages.items()}
         print(json.dumps({"stages": rounded}))
+
+
+@app.command("bench")
+def bench_command(overrides: Overrides = None, as_json: Json = False) -> None:
+    """Drive the routes of a suite with several planners and compare them.
+
+    Keys: suite (a route file of the Leaderboard or of Bench2Drive), planners, seeds, workers,
+    score (1.0, 2.0, 2.1 or bench2drive), folder (one that has rows is resumed), and those of
+    `headway drive`.
+
+    Example: `headway bench suite=routes.xml planners=[mpc,idm] seeds=2 workers=2`
+    """
+    with _errors():
+        summary = _bench(overrides or [])
+    if as_json:
+        print(json.dumps(summary))
 
 
 @app.command()
@@ -180,6 +197,50 @@ def _drive(overrides: list[str]) -> Drive:
             )  # fmt: skip
     _print_result(done)
     return done
+
+
+def _bench(overrides: list[str]) -> dict[str, Any]:
+    """Drive what is missing of a bench and print its table."""
+    from functools import partial  # noqa: PLC0415
+
+    from rich.progress import track  # noqa: PLC0415
+
+    from scenarios import bench  # noqa: PLC0415
+    from scenarios.workers import run_jobs  # noqa: PLC0415
+
+    config, rest = bench.make_bench(overrides)
+    suite, jobs = bench.jobs_of(config)
+    for job in {job.planner: job for job in jobs}.values():
+        compose_drive([f"planner={job.planner}", *rest])  # what is misspelt fails now
+    for error in suite.errors:
+        console.print("left out:", style="bold yellow", end=" ")
+        _say(str(error))
+    known = bench.known_rows(config.path)
+    rows = [known[job.key] for job in jobs if job.key in known]
+    missing = [job for job in jobs if job.key not in known]
+    play = partial(play_job, config.suite, config.score, rest)
+    done = run_jobs(missing, play, config.workers)
+    for job, figures in track(done, "driving", total=len(missing), console=console):
+        rows.append(row := bench.keep(config.path, job, figures))
+        if "error" in row:
+            _say(f"{job.key}: {row['error']}")
+    console.print(bench.table(rows, config.score))
+    return bench.summary(rows, config)
+
+
+def play_job(suite: str, score: str, overrides: list[str], job: Job) -> dict[str, Any]:
+    """Drive one route of a suite; runs in a worker of `headway bench`."""
+    from scenarios.bench import play_route, row_of, session_in, spec_of  # noqa: PLC0415
+
+    spec = spec_of(suite, job.route)
+    config, _ = compose_drive(
+        [f"planner={job.planner}", f"town={job.town}", f"seed={job.seed}", *overrides]
+    )
+    session = session_in(job.town)
+    background = _traffic_maker(config)(session, job.seed)
+    driver = build_driver(config, session)
+    episode, stage = play_route(spec, session, driver, config, background, job.seed)
+    return row_of(spec, episode, stage, score)
 
 
 def compose_drive(overrides: list[str]) -> tuple[DriveConfig, dict[str, Any]]:

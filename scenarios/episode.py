@@ -79,12 +79,24 @@ def run_episode(
     config: EpisodeConfig,
     progress: Progress | None = None,
     clock: Callable[[], float] = time.perf_counter,
+    patient: Callable[[], bool] = lambda: False,
 ) -> Episode:
-    """Drive `route` once and judge it."""
+    """Drive `route` once and judge it.
+
+    Args:
+        simulator: where.
+        driver: who.
+        route: to drive.
+        seed: of the simulator's choices.
+        config: when it ends early.
+        progress: hears about each tick.
+        clock: [s] wall time.
+        patient: whether, in this tick, standing is no reason to end.
+    """
     driver.reset()
     observation = simulator.reset(route, seed)
     graph: LaneGraph = observation.lane_graph
-    criteria, ending = Criteria(graph, route), _Ending(config, route)
+    criteria, ending = Criteria(graph, route), _Ending(config, route, patient)
     tick = criteria.update(observation, Intent())
     begin = clock()
     while not (over := ending.of(tick, criteria)):
@@ -105,15 +117,15 @@ def _intent(trace: Trace) -> Intent:
 class _Ending:
     """Decides whether an episode is over."""
 
-    def __init__(self, config: EpisodeConfig, route: Route) -> None:
-        self._config = config
+    def __init__(self, config: EpisodeConfig, route: Route, patient: Callable[[], bool]) -> None:
+        self._config, self._patient = config, patient
         self._limit_s = config.limit_s(route)
         self._moved_t = 0.0
 
     def of(self, tick: Tick, criteria: Criteria) -> str:
         """Return why it is over, or nothing."""
         observation: Observation = tick.observation
-        if abs(observation.ego.speed) > STANDING:
+        if abs(observation.ego.speed) > STANDING or self._patient():
             self._moved_t = tick.t
         if criteria.completion.share >= 1.0:
             return "completed"

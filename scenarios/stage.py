@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import carla
@@ -175,7 +175,7 @@ class Cast:
 
     Args:
         stage: the world.
-        plays: by the type of scenario, the coroutine that plays it.
+        plays: the coroutines that play the types of scenarios.
         specs: the scenarios of the route.
         background: who else is on the road.
     """
@@ -183,14 +183,14 @@ class Cast:
     def __init__(
         self,
         stage: Stage,
-        plays: Callable[[str], Play],
+        plays: Mapping[str, Play],
         specs: Sequence[ScenarioSpec],
         background: Traffic | None = None,
     ) -> None:
         self.stage, self.script = stage, Script()
         self._background = background or NoTraffic()
         for k, spec in enumerate(specs):
-            self.script.start(f"{k} {spec.name}", self._play(plays(spec.type), spec))
+            self.script.start(f"{k} {spec.name}", self._play(plays[spec.type], spec))
 
     def spawn(self, ego: EgoState, route: Route) -> None:
         """Bring the scenarios' actors into the world, and the background."""

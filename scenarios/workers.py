@@ -1,0 +1,106 @@
+"""Processes that play one job after the other; one that dies costs its job a second try."""
+
+from __future__ import annotations
+
+import multiprocessing
+import traceback
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from multiprocessing.connection import Connection, wait
+from typing import Any, TypeVar
+
+TRIES = 2  # of a job
+
+Row = dict[str, Any]
+Job = TypeVar("Job")
+Play = Callable[[Any], Row]
+
+
+def run_jobs(
+    jobs: Sequence[Job], play: Callable[[Job], Row], workers: int
+) -> Iterator[tuple[Job, Row]]:
+    """Play jobs in worker processes and yield their rows as they come.
+
+    One whose worker died, or that raised something unforeseen, is played once more; one that raised
+    ValueError has said what is wrong with it. Its row has an `error` in the end.
+
+    Args:
+        jobs: to play, of any picklable type.
+        play: importable by name; called in the worker.
+        workers: how many processes.
+    """
+    context = multiprocessing.get_context("spawn")
+    pending = deque((job, 1) for job in jobs)
+    crew: list[_Worker] = []
+    try:
+        while pending or any(worker.task for worker in crew):
+            while pending and len(crew) < workers:
+                crew.append(_Worker(context, play))
+            for worker in crew:
+                if worker.task is None and pending:
+                    worker.give(*pending.popleft())
+            for connection in wait([w.connection for w in crew if w.task]):
+                worker = next(w for w in crew if w.connection is connection)
+                assert worker.task is not None
+                job, tried = worker.task
+                row = worker.take()
+                if worker.task is not None:  # it is gone
+                    crew.remove(worker)
+                if row.pop("again", False) and tried < TRIES:
+                    pending.append((job, tried + 1))
+                else:
+                    yield job, row | {"tries": tried}
+    finally:
+        for worker in crew:
+            worker.dismiss()
+
+
+class _Worker:
+    """A process that plays one job after the other."""
+
+    def __init__(self, context: Any, play: Play) -> None:
+        self.connection, theirs = context.Pipe()
+        self.task: tuple[Any, int] | None = None
+        self.process = context.Process(target=_work, args=(theirs, play), daemon=False)
+        self.process.start()
+        theirs.close()
+
+    def give(self, job: Any, tried: int) -> None:
+        """Hand a job over."""
+        self.task = job, tried
+        self.connection.send(job)
+
+    def take(self) -> Row:
+        """Return the row of the job; one with an `error`, and `task` kept, when it has died."""
+        try:
+            row = self.connection.recv()
+        except (EOFError, ConnectionResetError):
+            self.process.join()
+            return {
+                "error": f"its process died (exit code {self.process.exitcode})", "again": True
+            }  # fmt: skip
+        self.task = None
+        return row
+
+    def dismiss(self) -> None:
+        """End the process."""
+        self.connection.close()
+        self.process.join(10.0)
+        if self.process.is_alive():
+            self.process.terminate()
+
+
+def _work(connection: Connection, play: Play) -> None:
+    """Play jobs until nobody sends any."""
+    while True:
+        try:
+            job = connection.recv()
+        except (EOFError, ConnectionResetError):
+            return
+        try:
+            row = play(job)
+        except ValueError as error:
+            row = {"error": str(error)}
+        except Exception:
+            row = {"error": traceback.format_exc(limit=-3), "again": True}
+        connection.send(row)
