@@ -97,7 +97,8 @@ def path_points(graph: LaneGraph, route: Route) -> list[carla.Location]:
     for first, last in change.reshape(-1, 2):
         begin, end = float(route.s[first]), float(route.s[last - 1])
         s = np.arange(begin + min(PAST_JUNCTION, 0.5 * (end - begin)), end + 1e-6, PATH_STEP)
-        points += [route.xyz[i] for i in np.searchsorted(route.s, s)]
+        # Rounding may carry the last beyond the route's end.
+        points += list(route.xyz[np.minimum(np.searchsorted(route.s, s), last - 1)])
     return [_location(xyz) for xyz in points]
 
 

@@ -1,6 +1,7 @@
 """Rivals that drive by themselves, closed loop against our own server."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,9 @@ from carla_bridge.session import Session, SessionError
 from carla_bridge.simulator import CarlaSimulator, SimulatorConfig
 from headway.cli import build_driver, compose_drive
 from headway.road.frenet import project_on_route
+from headway.road.lane_graph import LaneKind
 from headway.road.random_route import random_route
+from headway.road.routing import plan_route
 from headway.trace import Trace
 from scenarios.episode import EpisodeConfig, run_episode
 from scenarios.report import plot_drive
@@ -140,6 +143,16 @@ def test_the_points_of_a_path_lie_on_the_route_and_never_in_a_junction(town):
         begins = np.append(route.s[np.flatnonzero(np.diff(inside) == 1)], np.inf)
         for end in ends:
             assert ((s >= end - 1.0) & (s <= begins[begins > end][0] + 1.0)).any()
+
+
+def test_rounding_does_not_carry_a_path_beyond_the_route_end():
+    graph = load_town("grid").lane_graph
+    drives = (graph.kind == LaneKind.DRIVING) & (graph.junction < 0)
+    lane = int(np.argmax(np.where(drives, graph.length, 0.0)))
+    whole = plan_route(graph, lane, 0.0, lane, 94.0)
+    route = replace(whole, s=whole.s * ((94.0 - 5e-7) / whole.length))  # 4 + 9 * 10, but for a bit
+    last = path_points(graph, route)[-1]
+    assert (last.x, -last.y) == pytest.approx(tuple(route.xyz[-1, :2]), abs=1e-3)
 
 
 def test_the_agents_hear_of_every_turn_and_change_of_lane(route, session):
