@@ -41,6 +41,19 @@ ENDINGS = {
     "blocked": "Failed - Agent got blocked", "time_limit": "Failed - Agent timed out",
 }  # fmt: skip
 
+# When a route ends (docs/upstream_formats.md, section 2). Leaderboard 2 gives 300 s and, for each
+# metre, the time at a tenth of the limit: here that of 50 km/h.
+LIMITS = {
+    ScoreVersion.LEADERBOARD_1_0: ("episode.time_limit_base_s=5", "episode.time_limit_s_per_m=0.8"),
+    ScoreVersion.LEADERBOARD_2_0: (
+        "episode.time_limit_base_s=300", "episode.time_limit_s_per_m=0.72",
+    ),
+    ScoreVersion.LEADERBOARD_2_1: (
+        "episode.time_limit_base_s=300", "episode.time_limit_s_per_m=0.72",
+    ),
+    ScoreVersion.BENCH2DRIVE: ("episode.time_limit_s=200", "episode.blocked_s=60"),
+}  # fmt: skip
+
 Row = dict[str, Any]
 
 
@@ -113,6 +126,8 @@ class Job:
 def make_bench(overrides: Sequence[str]) -> tuple[BenchConfig, list[str]]:
     """Split the command line into what the bench is told and what its drives are.
 
+    The score's rules say when a route ends, unless the command line does.
+
     Raises:
         ValueError: a value is not allowed.
     """
@@ -123,7 +138,8 @@ def make_bench(overrides: Sequence[str]) -> tuple[BenchConfig, list[str]]:
         config = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(BenchConfig), given))
     except OmegaConfBaseException as error:
         raise ValueError(f"{' '.join(mine)}: {str(error).splitlines()[0]}") from error
-    return config, [item for item in overrides if item not in mine]  # pyright: ignore
+    rest = [item for item in overrides if item not in mine]
+    return config, [*LIMITS[ScoreVersion(config.score)], *rest]  # pyright: ignore
 
 
 def jobs_of(config: BenchConfig) -> tuple[Suite, list[Job]]:

@@ -31,13 +31,16 @@ class EpisodeConfig:
     Attributes:
         off_route: [m] beside the route.
         blocked_s: [s] of standing.
-        time_limit_s: [s] at any rate; 0 makes it `time_limit_s_per_m` of the route.
+        time_limit_s: [s] at any rate; 0 makes it `time_limit_base_s` and `time_limit_s_per_m` of
+            the route.
+        time_limit_base_s: [s].
         time_limit_s_per_m: [s/m] 7.2 km/h on average, long waits at lights included.
     """
 
     off_route: float = 30.0
     blocked_s: float = 180.0
     time_limit_s: float = 0.0
+    time_limit_base_s: float = 60.0
     time_limit_s_per_m: float = 0.5
 
     def __post_init__(self) -> None:
@@ -49,7 +52,8 @@ class EpisodeConfig:
 
     def limit_s(self, route: Route) -> float:
         """[s] that a drive along `route` may take."""
-        return self.time_limit_s or self.time_limit_s_per_m * route.length + 60.0
+        whole = self.time_limit_base_s + self.time_limit_s_per_m * route.length
+        return self.time_limit_s or whole
 
 
 @dataclass(frozen=True)

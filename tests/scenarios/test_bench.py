@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from headway.cli import app
+from headway.cli import app, compose_drive
 from headway.road.lane_graph import LaneKind
+from scenarios.bench import make_bench
 
 SCENARIO = """<scenario name="{kind}_1" type="{kind}">
 <trigger_point x="{x}" y="{y}" z="0" yaw="{yaw}"/><distance value="50"/></scenario>"""
@@ -75,6 +77,21 @@ def test_rows_do_not_depend_on_how_many_drive(suite, tmp_path):
     for workers in (1, 2):
         bench(suite, tmp_path / str(workers), f"workers={workers}", "planners=[mpc,idm_mobil]")
     assert rows_of(tmp_path / "1") == rows_of(tmp_path / "2")
+
+
+@pytest.mark.parametrize(
+    ("score", "blocked", "limit"),
+    [("1.0", 180.0, 805.0), ("2.0", 180.0, 1020.0), ("2.1", 180.0, 1020.0),
+     ("bench2drive", 60.0, 200.0)],
+)  # fmt: skip
+def test_the_score_says_when_a_route_ends_unless_the_command_line_does(score, blocked, limit):
+    route = SimpleNamespace(length=1000.0)
+    _, rest = make_bench(["suite=any.xml", f"score={score}"])
+    episode = compose_drive(rest)[0].episode
+    assert episode.blocked_s == blocked
+    assert episode.limit_s(route) == pytest.approx(limit)
+    _, rest = make_bench(["suite=any.xml", f"score={score}", "episode.blocked_s=30"])
+    assert compose_drive(rest)[0].episode.blocked_s == 30.0
 
 
 @pytest.mark.parametrize(
