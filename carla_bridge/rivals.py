@@ -24,7 +24,7 @@ from headway.road.route import Route
 from headway.types import Array, Command, Observation
 
 PATH_STEP = 10.0  # [m] between the points that the traffic manager is given
-PAST_JUNCTION = 4.0  # [m] behind a junction where its way on is given
+PAST_JUNCTION = 8.0  # [m] behind a junction where its way on is given
 AGENT_STEP = 2.0  # [m] between the waypoints that the agents are given; their own default
 # [m] to the right. The agents do not see who is exactly ahead, at an angle of 0, which does not
 # happen where real springs and tyres shake a car, and does on our server's straight roads.
