@@ -53,7 +53,7 @@ test-bounds: $(READY) ## the tests with every index of the kernels checked
 
 .PHONY: test-all
 test-all: setup ## the tests and those marked slow
-	$(BIN)/python -m pytest $(IN_TWO) -m "slow or not slow"
+	$(BIN)/python -m pytest $(IN_TWO) -m "slow or not slow" -o faulthandler_timeout=7200
 
 .PHONY: lint
 lint: $(READY) ## ruff, pyright, import-linter
