@@ -80,5 +80,22 @@ class Spot:
             share = np.clip(self.s / graph.length[self.lane], 0.0, 1.0)
             at += side * float(lane_width(graph.arrays(), lane, share * graph.length[lane]))
 
+    def pavement(self, side: int) -> float:
+        """How far left [m] the middle of the pavement lies; 1.5 m beyond the last lane without one.
+
+        Args:
+            side: 1 for the left one, -1 for the right one.
+        """
+        graph, at, lane = self.graph, side * 0.5 * self.width, self.lane
+        share = np.clip(self.s / graph.length[lane], 0.0, 1.0)
+        while True:
+            lane = int((graph.left if side > 0 else graph.right)[lane])
+            if lane < 0:
+                return at + side * 1.5
+            width = float(lane_width(graph.arrays(), lane, share * graph.length[lane]))
+            if graph.kind[lane] == LaneKind.SIDEWALK:
+                return at + side * 0.5 * width
+            at += side * width
+
     def _drives(self, lane: int) -> bool:
         return self.graph.kind[lane] == LaneKind.DRIVING

@@ -78,6 +78,11 @@ class Stage:
         library = self._session.world.get_blueprint_library()
         return sorted(b.id for b in library.filter("vehicle.*") if _matches(b, attributes))
 
+    def walkers(self) -> list[str]:
+        """Blueprints of walkers, sorted."""
+        library = self._session.world.get_blueprint_library()
+        return sorted(b.id for b in library.filter("walker.pedestrian.*"))
+
     def choose(self, among: Sequence[str]) -> str:
         """One of them, by the seed."""
         return among[int(self.rng.integers(len(among)))]
@@ -103,6 +108,25 @@ class Stage:
             self._batch.append(carla.command.ApplyVehicleControl(answer.actor_id, hold))
         return int(answer.actor_id)
 
+    def half_length(self, actor: int) -> float:
+        """[m] of an actor's bounding box."""
+        return float(self._session.world.get_actor(actor).bounding_box.extent.x)  # pyright: ignore
+
+    async def walk(self, walker: int, yaw: float, speed: float, way: float) -> None:
+        """Let a walker go straight on.
+
+        Args:
+            walker: its id.
+            yaw: [rad] where to, map frame.
+            speed: [m/s].
+            way: [m] after which it stands.
+        """
+        direction = carla.Vector3D(math.cos(yaw), -math.sin(yaw), 0.0)
+        for pace, duration in ((speed, way / speed), (0.0, 0.0)):
+            control = carla.WalkerControl(direction, pace, False)
+            self._batch.append(carla.command.ApplyWalkerControl(walker, control))  # pyright: ignore
+            await self.seconds(duration)
+
     def remove(self, actors: Iterable[int]) -> None:
         """Take actors out of the world."""
         self._session.destroy(actors)
@@ -122,6 +146,21 @@ class Stage:
     async def near(self, where: Place, distance: float) -> None:
         """Wait until ego's middle is within `distance` [m] of a place."""
         await until(lambda: self.distance_to(where) < distance)
+
+    async def about_to_reach(self, where: Place, seconds: float, distance: float) -> None:
+        """Wait until ego, going on as fast as it is, is so near to a place in time, or in way."""
+
+        def soon() -> bool:
+            assert self.ego is not None
+            away, speed = self.distance_to(where), float(np.hypot(*self.ego.velocity))
+            return away < distance or away < seconds * speed
+
+        await until(soon)
+
+    async def driven(self, way: float) -> None:
+        """Wait until ego has come `way` [m] on along its route."""
+        end = self.ego_s + way
+        await until(lambda: self.ego_s >= end)
 
     async def passed(self, spot: Spot) -> None:
         """Wait until ego's middle is beyond the line across the lane at `spot`."""

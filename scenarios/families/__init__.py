@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from scenarios.families import obstacles
+from scenarios.families import obstacles, pedestrians
 from scenarios.stage import Play
 
-PLAYS: dict[str, Play] = {**obstacles.PLAYS}
+PLAYS: dict[str, Play] = {**obstacles.PLAYS, **pedestrians.PLAYS}

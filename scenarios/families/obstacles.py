@@ -13,13 +13,12 @@ from scenarios.suites.parameters import Parameters
 from scenarios.suites.spec import ScenarioSpec
 
 BEYOND = 50.0  # [m] behind the last obstacle at which it is over
-SIDES = {"right": -1, "left": 1}
 
 
 async def parked_obstacle(stage: Stage, spec: ScenarioSpec) -> None:
     """A car stands badly parked, mostly in ego's lane."""
     given = Parameters(spec)
-    trigger, side = Spot.near(stage.graph, spec.trigger), _side(given)
+    trigger, side = Spot.near(stage.graph, spec.trigger), given.side()
     spot = trigger.ahead(given.number("distance", 120.0))
     car = stage.choose(stage.vehicles(base_type="car", generation="2"))
     actors = [
@@ -34,7 +33,7 @@ async def parked_obstacle(stage: Stage, spec: ScenarioSpec) -> None:
 async def accident(stage: Stage, spec: ScenarioSpec) -> None:
     """Two crashed cars and a police car before them stand in ego's lane."""
     given = Parameters(spec)
-    trigger, side = Spot.near(stage.graph, spec.trigger), _side(given)
+    trigger, side = Spot.near(stage.graph, spec.trigger), given.side()
     police = trigger.ahead(given.number("distance", 120.0))
     first_car = police.ahead(10.0)
     last_car = first_car.ahead(6.0)
@@ -51,7 +50,7 @@ async def accident(stage: Stage, spec: ScenarioSpec) -> None:
 async def construction_obstacle(stage: Stage, spec: ScenarioSpec) -> None:
     """Cones, a warning sign and debris close ego's lane."""
     given = Parameters(spec)
-    trigger, side = Spot.near(stage.graph, spec.trigger), _side(given)
+    trigger, side = Spot.near(stage.graph, spec.trigger), given.side()
     site = trigger.ahead(given.number("distance", 100.0))
     far_edge = -side * 0.85 * 0.5 * trigger.width
     cones = [site.beside(far_edge, along=along) for along in (2.0, 4.0, 6.0, 8.0)]
@@ -65,10 +64,6 @@ async def construction_obstacle(stage: Stage, spec: ScenarioSpec) -> None:
     await stage.triggered(spec)
     await stage.in_time(spec.name, stage.passed(site.ahead(BEYOND)))
     stage.remove(actors)
-
-
-def _side(given: Parameters) -> int:
-    return SIDES[given.choice("direction", tuple(SIDES), "right")]
 
 
 def _sign(stage: Stage, name: str, trigger: Spot, side: int) -> int:

@@ -28,6 +28,15 @@ class Parameters:
         found = self._find(name, default is None)
         return float(default or 0.0) if found is None else self._number(found, "value")
 
+    def word(self, name: str, default: str | None = None) -> str:
+        """Return `<name value="..."/>`.
+
+        Raises:
+            SuiteError: it is not there and has no default.
+        """
+        found = self._find(name, default is None)
+        return str(default) if found is None else found.words.get("value", "")
+
     def choice(self, name: str, among: Sequence[str], default: str | None = None) -> str:
         """Return `<name value="..."/>`, one of `among`.
 
@@ -42,6 +51,14 @@ class Parameters:
             expected = ", ".join(among)
             raise SuiteError(found.source, f"expected one of {expected} in 'value', got {got!r}")
         return got
+
+    def side(self, name: str = "direction") -> int:
+        """Return the side of ego that `<name value="..."/>` names: 1 left, -1 right (default).
+
+        Raises:
+            SuiteError: it is neither.
+        """
+        return 1 if self.choice(name, ("left", "right"), "right") == "left" else -1
 
     def interval(
         self, name: str, default: tuple[float, float] | None = None
