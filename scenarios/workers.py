@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import signal
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -83,15 +84,18 @@ class _Worker:
         return row
 
     def dismiss(self) -> None:
-        """End the process."""
+        """End the process, at once where it is at work; its session leaves its world in order."""
         self.connection.close()
+        if self.task is not None:
+            self.process.terminate()
         self.process.join(10.0)
         if self.process.is_alive():
-            self.process.terminate()
+            self.process.kill()
 
 
 def _work(connection: Connection, play: Play) -> None:
     """Play jobs until nobody sends any."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the one who dismisses us
     while True:
         try:
             job = connection.recv()
