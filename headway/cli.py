@@ -334,7 +334,7 @@ def _explain(error: Exception, overrides: list[str]) -> str:
 
 def _say(words: str) -> None:
     """Tell the person at the terminal, verbatim."""
-    console.print(words, markup=False, highlight=False)
+    console.print(words, markup=False, highlight=False, soft_wrap=True)
 
 
 @contextmanager

@@ -9,6 +9,8 @@ import pytest
 
 from carla_bridge.headless.towns import load_town
 from carla_bridge.rivals import (
+    PAST_JUNCTION,
+    PATH_STEP,
     BasicAgentConfig,
     BasicAgentPlanner,
     BehaviorAgentConfig,
@@ -135,7 +137,7 @@ def test_the_points_of_a_path_lie_on_the_route_and_never_in_a_junction(town):
         s, d, _ = project_on_route(route, xy, None)
         assert np.abs(d).max() < 0.5
         assert (np.diff(s) > 0.0).all()
-        rows = np.searchsorted(route.s, s).clip(max=len(route.s) - 1)
+        rows = np.searchsorted(route.s, s - 1e-3)
         assert (graph.junction[route.lane[rows]] < 0).all()
         # Behind each junction there is one before the next begins.
         inside = (graph.junction[route.lane] >= 0).astype(int)
@@ -149,8 +151,9 @@ def test_rounding_does_not_carry_a_path_beyond_the_route_end():
     graph = load_town("grid").lane_graph
     drives = (graph.kind == LaneKind.DRIVING) & (graph.junction < 0)
     lane = int(np.argmax(np.where(drives, graph.length, 0.0)))
-    whole = plan_route(graph, lane, 0.0, lane, 94.0)
-    route = replace(whole, s=whole.s * ((94.0 - 5e-7) / whole.length))  # 4 + 9 * 10, but for a bit
+    length = PAST_JUNCTION + 9.0 * PATH_STEP
+    whole = plan_route(graph, lane, 0.0, lane, length)
+    route = replace(whole, s=whole.s * ((length - 5e-7) / whole.length))
     last = path_points(graph, route)[-1]
     assert (last.x, -last.y) == pytest.approx(tuple(route.xyz[-1, :2]), abs=1e-3)
 
