@@ -25,7 +25,7 @@ import numpy as np
 
 from headway.types import Command, EgoState, Intervention, Plan, Scene
 from headway.vehicle import inverse_steer
-from planner.safety_backup import Backup, EgoModel, Road, RoadAhead
+from planner.safety_backup import Backup, EgoModel, Road, RoadAhead, road_accel
 from planner.safety_lines import LineGuard
 from planner.safety_reach import NEVER, Hits, Limits, find_hits
 
@@ -173,6 +173,8 @@ class EmergencyBrake:
         if hits.ahead >= 0 or hits.behind >= 0:
             command, backup, alarm = self._evade(command, backup, hits, scene, road, changed)
         if alarm is None:
+            alarm = self._too_fast(backup, road)
+        if alarm is None:
             alarm = self._lines.check(
                 scene, road, backup.way,
                 lambda: model.backup(_braked(command), road).way, config.margin_ahead,
@@ -181,6 +183,12 @@ class EmergencyBrake:
             changed.append(alarm)
             command = _braked(command)
         return command
+
+    def _too_fast(self, backup: Backup, road: Road) -> Intervention | None:
+        """Why to brake when a tick later the road would bend more than the backup can follow."""
+        asked = road_accel(backup.path, road.xyz, road.yaw, road.s, road.at)
+        spare = self.config.backup_lateral_accel - asked
+        return Intervention("bend", spare) if spare < 0.0 else None
 
     def _hits(self, backup: Backup, scene: Scene, road: Road) -> Hits:
         return find_hits(backup, scene.ego.extent, road, scene.agents, self._limits)

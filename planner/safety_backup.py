@@ -40,6 +40,7 @@ LAUNCHED = 3.0  # [m/s] below it nobody knows how far the gearbox is with the fi
 JERK = 0.1  # [m/s] in a tick that tell a clutch which grabs from one that does not
 SOON = 0.01  # [s] left of a shift
 CLOSED = 1.0  # [s] after a shift: the clutch has closed, the next shift is not due yet
+BEND_BASE = 3.0  # [m] before and behind a place, between which the road's bend is taken there
 OFF_ROAD = 6.0  # [m] beside the route, from where on it says nothing about ego's road
 OFF_YAW = 0.8  # [rad] against the route, the same
 
@@ -225,6 +226,27 @@ class EgoModel:
             np.array([[road.grade, 0.0]]), self._lateral_accel, self._path,
         )  # fmt: skip
         return Backup(self._path[:num].copy(), late)
+
+
+@njit(cache=True)
+def road_accel(path: Array, xyz: Array, yaw: Array, s: Array, at: float) -> float:
+    """The most that the road asks for across it [m/s^2] on the way to rest.
+
+    Args:
+        path: (n, 4) see `Backup`.
+        xyz: (M, 3) of the road, yaw and s (M,).
+        yaw: see `xyz`.
+        s: see `xyz`.
+        at: [m] where on the road ego is.
+    """
+    last, most = len(s) - 1, 0.0
+    for k in range(1, len(path)):
+        here, speed = at + path[k, 3], (path[k, 3] - path[k - 1, 3]) / TICK
+        ahead = interpolate(xyz, yaw, s, 0, last, here + BEND_BASE)[3]
+        behind = interpolate(xyz, yaw, s, 0, last, here - BEND_BASE)[3]
+        curvature = abs(wrap_angle(ahead - behind)) / (2.0 * BEND_BASE)
+        most = max(most, speed * speed * curvature)
+    return most
 
 
 def _set(control: Array, command: Command) -> None:

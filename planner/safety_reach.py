@@ -62,8 +62,8 @@ class Hits(NamedTuple):
     """Whom a backup manoeuvre hits first, -1 for nobody, and at which of its ticks.
 
     Attributes:
-        ahead: row of an agent whose centre is before ego's (who crosses: before ego's rear): ego
-            has to answer for it.
+        ahead: row of an agent whose centre is before ego's (who crosses or stands: whose body is
+            before ego's rear): ego has to answer for it.
         ahead_tick: of the hit.
         behind: row of an agent that is not: ego answers for it only if it moves into its way.
         behind_tick: of the hit.
@@ -224,9 +224,13 @@ def first_hits(
         rel = wrap_angle(course - foot_yaw)
         bend = wrap_angle(foot_yaw - road_yaw)
         motion = motion_of(kind[a], speed, rel, beside - d, bend, at < alone_to)
-        # Who crosses can still be run into, or run into ego's moving side, until ego has passed.
-        ahead = dx * cos + dy * sin >= (-extent[0] if motion == ACROSS else 0.0)
-        if not ahead and motion > ALONG:
+        # Who crosses can still be run into, or run into ego's moving side, until ego has passed;
+        # who stands can be swept by its rear in a bend.
+        turn = pose[a, 2] - path[0, 2]
+        half = abs(math.cos(turn)) * other_extent[a, 0] + abs(math.sin(turn)) * other_extent[a, 1]
+        rear = -extent[0] - half if motion in (STILL, ACROSS) else 0.0
+        ahead = dx * cos + dy * sin >= rear
+        if not ahead and motion != ALONG:
             continue
         walks = kind[a] == WALKER
         found = NEVER
@@ -236,7 +240,7 @@ def first_hits(
                 path, extent, xyz, yaw, s, d, pose[a], speed, course, yaw_rate[a],
                 other_extent[a], NEVER if walks else int(limits.vehicle_time / TICK) + 1,
                 0.0 if walks else straight_after, motion, ahead, at, beside, foot_yaw,
-                best_k if ahead else side_k, late, limits,
+                best_k if ahead else side_k, late, walks, limits,
             )  # fmt: skip
             found = tick if found == NEVER else max(found, tick)
             if tick == NEVER or walks or motion != ACROSS or abs(yaw_rate[a]) < TURNS:
@@ -270,7 +274,7 @@ def clearance(ego: Array, extent: Array, pose: Array, other_extent: Array, most:
 @njit(cache=True)
 def span_at(
     t: float, motion: int, ahead: bool, alongside: bool, speed: float, forward: float,
-    limits: Limits,
+    walks: bool, limits: Limits,
 ) -> tuple[float, float]:  # fmt: skip
     """Least and largest way [m] that an agent may have made in `t` [s] on its course.
 
@@ -281,12 +285,14 @@ def span_at(
         alongside: whether it is beside ego or not far ahead.
         speed: [m/s].
         forward: [m/s] of that along the road.
+        walks: on foot one stands at once.
         limits: what it keeps to.
     """
     if motion == STILL:
         return 0.0, 0.0
     if motion != ALONG:
-        return travelled(t, speed, 0.0, limits.brake), limits.faster * speed * t
+        least = 0.0 if walks else travelled(t, speed, 0.0, limits.brake)
+        return least, limits.faster * speed * t
     near = travelled(t, forward, 0.0, limits.brake)
     if not ahead:
         return near, travelled(t, forward, limits.rear_response, limits.rear_brake)
@@ -325,7 +331,7 @@ def ego_touches(
 @njit(cache=True)
 def hit_tick(
     path, extent, xyz, yaw, s, d, pose, speed, course, yaw_rate, other_extent,
-    believed, turn_time, motion, ahead, at, beside, foot_yaw, before, late, limits,
+    believed, turn_time, motion, ahead, at, beside, foot_yaw, before, late, walks, limits,
 ):  # fmt: skip
     """First tick, less than `before`, at which ego touches where one agent may be, or `NEVER`."""
     last, num = len(s) - 1, len(path)
@@ -351,7 +357,7 @@ def hit_tick(
     for k in range(min(end, before)):
         t = TICK * k
         p = min(k, num - 1)
-        near, far = span_at(t, motion, ahead, alongside, speed, forward, limits)
+        near, far = span_at(t, motion, ahead, alongside, speed, forward, walks, limits)
         tail = 0.0
         if motion in (AGAINST, ACROSS):
             # Ego may brake harder than it relies upon and be in his way for longer.

@@ -120,6 +120,18 @@ def test_a_stop_sign_is_not_passed_before_ego_has_stood(grid):
     assert slowest < 2.0
 
 
+def test_a_walker_who_walks_into_its_rear_side_is_waited_for(grid):
+    # His middle is behind ego's rear, his shoulder is not: ego stays until he has gone by.
+    route = long_straight(grid)
+    x, y, _, yaw = route_poses(route, np.array([20.0 - 2.5]), -1.6)[0]
+    walker = Scripted(
+        straight(x, y, yaw + math.pi / 2, lambda t: 1.3 * t), AgentKind.WALKER, (0.3, 0.3)
+    )
+    world = World(grid, route, [walker], start_s=20.0, start_speed=1.0)
+    command, _ = judged(world, Command(throttle=1.0))
+    assert command.brake == 1.0
+
+
 def test_wild_steering_is_limited_and_gentle_steering_is_not(grid):
     route = long_straight(grid)
     world = World(grid, route, start_s=20.0, start_speed=20.0)

@@ -8,9 +8,10 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
+from headway.road.frenet import project_on_route
 from headway.types import AgentKind
 from headway.vehicle import vehicle_types
 from planner.safety import SafetyConfig
@@ -105,6 +106,17 @@ def drive_alone(case: Case, seconds: float) -> None:
         case.step()
 
 
+@pytest.mark.parametrize("curvature", [-0.02, 0.01])
+@pytest.mark.parametrize("type_id", ["vehicle.yamaha.yzf", "vehicle.tesla.model3"])
+def test_full_throttle_does_not_carry_ego_out_of_a_bend(grid, type_id, curvature):
+    case = Case(grid, Ego(type_id, 0.0, curvature))
+    for _ in range(round(12.0 / DT)):
+        case.step()
+        _, d, _ = project_on_route(case.route, case.pose()[None, :2], case.s)
+        assert abs(float(d[0])) < 0.5
+    assert case.speed**2 * abs(curvature) > 2.5, "and it is no crawl"
+
+
 def swerve(t: float, begin: float, duration: float, width: float) -> tuple[float, float]:
     """Way [m] sideways and its speed [m/s], by a cosine."""
     phase = math.pi * min(max((t - begin) / duration, 0.0), 1.0)
@@ -154,6 +166,7 @@ def test_who_cuts_in_and_leaves_the_response_time_is_not_hit(grid, number):
         egos(), st.floats(0.3, 1.4), st.floats(0.0, 1.0), st.floats(2.0, 5.0), st.floats(0.0, 1.5),
         st.sampled_from([-1.0, 1.0]), accels,
     )  # fmt: skip
+    @example(Ego("vehicle.yamaha.yzf", 0.0, 0.02), 1.0, 1.0, 4.0, 1.5, -1.0, [(1.0, 0.0)])
     def holds(ego, ratio, spare, duration, wait, side, pieces):
         cut_in(grid, ego, ratio, spare, duration, wait, side, pieces)
 
@@ -211,6 +224,15 @@ def test_a_walker_who_crosses_and_leaves_the_response_time_is_not_hit(grid, numb
         st.floats(-0.5, 0.5), st.floats(0.0, 2.0), st.sampled_from([-1.0, 1.0]),
         st.one_of(st.none(), st.floats(0.0, 6.0)),
     )  # fmt: skip
+    @example(  # he walks into its rear side
+        Ego("vehicle.chevrolet.impala", 0.0, -0.02), 0.367, 4.22, 1.301, 0.0, 0.156, 1.0, None
+    )
+    @example(  # he halts where he would have been gone in a moment
+        Ego("vehicle.carlamotors.european_hgv", 3.0, 0.01653), 0.0, 3.0, 3.0, 0.0, 0.0, 1.0, 2.1875
+    )
+    @example(  # he stands where the rear comes round the bend
+        Ego("vehicle.tesla.cybertruck", 0.0, -0.02), 0.0, 1.5, 2.375, 0.359, 0.0, 1.0, 2.266
+    )
     def holds(ego, spare, away, speed, slant, wait, side, halts):
         cross(grid, ego, spare, away, speed, slant, wait, side, halts)
 
