@@ -206,7 +206,7 @@ class CarlaSimulator:
             raise SessionError(f"the server has no vehicle {self.config.ego!r}") from error
         blueprint.set_attribute("role_name", "hero")
         x, y, z = (float(v) for v in route.xyz[0])
-        transform = _transform(route.xyz[0] + (0.0, 0.0, DROP), float(route.yaw[0]))
+        transform = carla_transform(route.xyz[0] + (0.0, 0.0, DROP), float(route.yaw[0]))
         ego = self.session.world.try_spawn_actor(blueprint, transform)
         if ego is None:
             raise SessionError(
@@ -254,7 +254,7 @@ def _control(command: Command) -> carla.VehicleControl:
     )
 
 
-def _transform(xyz: Array, yaw: float) -> carla.Transform:
+def carla_transform(xyz: Array, yaw: float) -> carla.Transform:
     """CARLA's transform of a pose in our frame."""
     return carla.Transform(
         carla.Location(x=float(xyz[0]), y=-float(xyz[1]), z=float(xyz[2])),

@@ -43,14 +43,11 @@ ENDINGS = {
 
 # When a route ends (docs/upstream_formats.md, section 2). Leaderboard 2 gives 300 s and, for each
 # metre, the time at a tenth of the limit: here that of 50 km/h.
+LEADERBOARD_2 = ("episode.time_limit_base_s=300", "episode.time_limit_s_per_m=0.72")
 LIMITS = {
     ScoreVersion.LEADERBOARD_1_0: ("episode.time_limit_base_s=5", "episode.time_limit_s_per_m=0.8"),
-    ScoreVersion.LEADERBOARD_2_0: (
-        "episode.time_limit_base_s=300", "episode.time_limit_s_per_m=0.72",
-    ),
-    ScoreVersion.LEADERBOARD_2_1: (
-        "episode.time_limit_base_s=300", "episode.time_limit_s_per_m=0.72",
-    ),
+    ScoreVersion.LEADERBOARD_2_0: LEADERBOARD_2,
+    ScoreVersion.LEADERBOARD_2_1: LEADERBOARD_2,
     ScoreVersion.BENCH2DRIVE: ("episode.time_limit_s=200", "episode.blocked_s=60"),
 }  # fmt: skip
 
@@ -144,8 +141,8 @@ def make_bench(overrides: Sequence[str]) -> tuple[BenchConfig, list[str]]:
 
 def jobs_of(config: BenchConfig) -> tuple[Suite, list[Job]]:
     """Read the suite and list its drives; a route that cannot be driven here is an error."""
-    suite = read_routes(Path(config.suite))
-    errors = {route.id: error for route in suite.routes if (error := _unfit(route))}
+    suite, towns = suite_in(config.suite), set(available_towns())
+    errors = {route.id: error for route in suite.routes if (error := _unfit(route, towns))}
     fit = [route for route in suite.routes if route.id not in errors]
     jobs = [
         Job(route.town, route.id, seed, planner)
@@ -154,9 +151,9 @@ def jobs_of(config: BenchConfig) -> tuple[Suite, list[Job]]:
     return replace(suite, routes=tuple(fit), errors=(*suite.errors, *errors.values())), sorted(jobs)
 
 
-def _unfit(route: RouteSpec) -> SuiteError | None:
+def _unfit(route: RouteSpec, towns: set[str]) -> SuiteError | None:
     """Why a route cannot be driven here."""
-    if route.town not in available_towns():
+    if route.town not in towns:
         return SuiteError(
             route.source,
             f"the town {route.town!r} is not installed: `headway towns import PATH` brings it",
@@ -171,9 +168,14 @@ def _unfit(route: RouteSpec) -> SuiteError | None:
 
 
 @cache
+def suite_in(path: str) -> Suite:
+    """Return the suite of a file, which is read once."""
+    return read_routes(Path(path))
+
+
 def spec_of(suite: str, route: str) -> RouteSpec:
     """Return a route of a suite's file."""
-    return next(spec for spec in read_routes(Path(suite)).routes if spec.id == route)
+    return next(spec for spec in suite_in(suite).routes if spec.id == route)
 
 
 def session_in(town: str) -> Session:

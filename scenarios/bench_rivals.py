@@ -19,12 +19,12 @@ from rich.progress import track
 
 from scenarios.bench_drive import add_options, driven_row, known_rows, passed, towns_of
 from scenarios.drive import git_hash
+from scenarios.intervals import paired_ratio
 
 BARE = ("planner={}", "world_model=idm", "safety=none")
 RIVALS = ("idm", "idm_mobil", "frenet", "pdm_closed", "traffic_manager", "mpc")
 GUARDED = ("planner=mpc", "world_model=idm")
 BASE = "idm"  # whose times are 100 %
-DRAWS = 10_000  # of the routes, for the intervals
 COLUMNS = ("planner", "routes", "passed %", "goal reached %", "collisions (at fault)", "red lights",
            "stop signs", "time, % of `idm`'s", "comfort %", "act ms: median, p99")  # fmt: skip
 
@@ -58,11 +58,8 @@ def relative_time(rows: Sequence[Row], base: Sequence[Row]) -> str:
     if not both:
         return "-"
     pairs = np.array([(ours[key], theirs[key]) for key in both])
-    picks = np.random.default_rng(0).integers(0, len(pairs), (DRAWS, len(pairs)))
-    drawn = pairs[picks].sum(axis=1)
-    low, high = np.percentile(100.0 * drawn[:, 0] / drawn[:, 1], [2.5, 97.5])
-    whole = pairs.sum(axis=0)
-    return f"{100.0 * whole[0] / whole[1]:.0f} [{low:.0f}, {high:.0f}]"
+    ratio, low, high = (100.0 * share for share in paired_ratio(pairs))
+    return f"{ratio:.0f} [{low:.0f}, {high:.0f}]"
 
 
 def line(name: str, rows: Sequence[Row], base: Sequence[Row]) -> list[str]:

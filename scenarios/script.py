@@ -1,9 +1,10 @@
 """Scenarios are coroutines, stepped once a tick: what one awaits is a moment of the drive.
 
 async def stands_in_the_way(stage: Stage, spec: ScenarioSpec) -> None:
-    car = stage.park("vehicle.audi.tt", spot)
+    spot = Spot.near(stage.graph, spec.trigger).ahead(50.0)
+    car = stage.place("vehicle.audi.tt", spot.beside(0.0))
     await stage.triggered(spec)
-    await first(stage.passed(spot), stage.seconds(240.0))
+    await stage.in_time(spec.name, stage.passed(spot))
     stage.remove([car])
 """
 

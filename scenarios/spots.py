@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-import numpy as np
-
 from headway.road.lane_graph import LaneGraph, LaneKind
+from headway.road.line import same_place
 from headway.road.queries import lane_width, nearest_lane, pose_at
 from scenarios.suites.spec import Place
 
@@ -71,14 +71,12 @@ class Spot:
         Args:
             side: 1 for the left edge, -1 for the right one.
         """
-        graph, at = self.graph, side * 0.5 * self.width
-        lane = self.lane
-        while True:
-            lane = int((graph.left if side > 0 else graph.right)[lane])
-            if lane < 0 or graph.kind[lane] not in (LaneKind.DRIVING, LaneKind.PARKING):
-                return at
-            share = np.clip(self.s / graph.length[self.lane], 0.0, 1.0)
-            at += side * float(lane_width(graph.arrays(), lane, share * graph.length[lane]))
+        at = 0.5 * self.width
+        for kind, width in self._outwards(side):
+            if kind not in (LaneKind.DRIVING, LaneKind.PARKING):
+                break
+            at += width
+        return side * at
 
     def pavement(self, side: int) -> float:
         """How far left [m] the middle of the pavement lies; 1.5 m beyond the last lane without one.
@@ -86,16 +84,21 @@ class Spot:
         Args:
             side: 1 for the left one, -1 for the right one.
         """
-        graph, at, lane = self.graph, side * 0.5 * self.width, self.lane
-        share = np.clip(self.s / graph.length[lane], 0.0, 1.0)
-        while True:
-            lane = int((graph.left if side > 0 else graph.right)[lane])
-            if lane < 0:
-                return at + side * 1.5
-            width = float(lane_width(graph.arrays(), lane, share * graph.length[lane]))
-            if graph.kind[lane] == LaneKind.SIDEWALK:
-                return at + side * 0.5 * width
-            at += side * width
+        at = 0.5 * self.width
+        for kind, width in self._outwards(side):
+            if kind == LaneKind.SIDEWALK:
+                return side * (at + 0.5 * width)
+            at += width
+        return side * (at + 1.5)
+
+    def _outwards(self, side: int) -> Iterator[tuple[LaneKind, float]]:
+        """Kinds and widths [m] of the lanes beside this one, the nearest first."""
+        graph, beside = self.graph, self.graph.left if side > 0 else self.graph.right
+        lane = int(beside[self.lane])
+        while lane >= 0:
+            s = same_place(graph, self.lane, self.s, lane)
+            yield LaneKind(graph.kind[lane]), float(lane_width(graph.arrays(), lane, s))
+            lane = int(beside[lane])
 
     def _drives(self, lane: int) -> bool:
         return self.graph.kind[lane] == LaneKind.DRIVING

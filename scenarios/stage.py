@@ -9,10 +9,9 @@ from typing import Any
 import carla
 import numpy as np
 
-from carla_bridge.frames import yaw_to_carla
 from carla_bridge.session import Session
-from carla_bridge.simulator import NoTraffic, Traffic
-from headway.frames import wrap_angle
+from carla_bridge.simulator import NoTraffic, Traffic, carla_transform
+from headway.frames import wrap_angles
 from headway.road.frenet import project_on_route
 from headway.road.route import Route
 from headway.types import ActorSnapshot, EgoState
@@ -78,6 +77,10 @@ class Stage:
         library = self._session.world.get_blueprint_library()
         return sorted(b.id for b in library.filter("vehicle.*") if _matches(b, attributes))
 
+    def cars(self) -> list[str]:
+        """Blueprints of cars of the second generation, which upstream's scenarios take; sorted."""
+        return self.vehicles(base_type="car", generation="2")
+
     def walkers(self) -> list[str]:
         """Blueprints of walkers, sorted."""
         library = self._session.world.get_blueprint_library()
@@ -96,9 +99,8 @@ class Stage:
         model = self._session.world.get_blueprint_library().find(blueprint)
         if model.has_attribute("role_name"):
             model.set_attribute("role_name", role)
-        x, y, z = where.x, -where.y, where.z + LIFT[blueprint.partition(".")[0]]
-        turn = carla.Rotation(yaw=yaw_to_carla(where.yaw or 0.0))
-        spawn = carla.command.SpawnActor(model, carla.Transform(carla.Location(x, y, z), turn))
+        xyz = np.array([where.x, where.y, where.z + LIFT[blueprint.partition(".")[0]]])
+        spawn = carla.command.SpawnActor(model, carla_transform(xyz, where.yaw or 0.0))
         answer = self._session.client.apply_batch_sync([spawn], False)[0]
         if answer.error:
             raise ValueError(f"{blueprint} at x {where.x:.1f}, y {where.y:.1f}: {answer.error}")
@@ -192,7 +194,7 @@ class Stage:
         """
         at, route = spec.trigger, self.route
         off = np.hypot(route.xyz[:, 0] - at.x, route.xyz[:, 1] - at.y)
-        turned = np.abs([wrap_angle(float(yaw) - (at.yaw or 0.0)) for yaw in route.yaw])
+        turned = np.abs(wrap_angles(route.yaw - (at.yaw or 0.0)))
         fits = (off < TRIGGER_OFF) & (turned < TRIGGER_TURN)
         if not fits.any():
             raise ValueError(

@@ -20,14 +20,12 @@ async def parked_obstacle(stage: Stage, spec: ScenarioSpec) -> None:
     given = Parameters(spec)
     trigger, side = Spot.near(stage.graph, spec.trigger), given.side()
     spot = trigger.ahead(given.number("distance", 120.0))
-    car = stage.choose(stage.vehicles(base_type="car", generation="2"))
+    car = stage.choose(stage.cars())
     actors = [
         _sign(stage, "warningaccident", trigger, side),
         stage.place(car, spot.beside(side * 0.7 * 0.5 * spot.width), "scenario no lights"),
     ]
-    await stage.triggered(spec)
-    await stage.in_time(spec.name, stage.passed(spot.ahead(BEYOND)))
-    stage.remove(actors)
+    await _until_passed(stage, spec, spot, actors)
 
 
 async def accident(stage: Stage, spec: ScenarioSpec) -> None:
@@ -37,14 +35,12 @@ async def accident(stage: Stage, spec: ScenarioSpec) -> None:
     police = trigger.ahead(given.number("distance", 120.0))
     first_car = police.ahead(10.0)
     last_car = first_car.ahead(6.0)
-    cars = stage.vehicles(base_type="car", generation="2")
+    cars = stage.cars()
     crashed = [(spot, stage.choose(cars)) for spot in (first_car, last_car)]
     actors = [_sign(stage, "warningaccident", trigger, side)]
     for spot, model in [(police, "vehicle.dodge.charger_police_2020"), *crashed]:
         actors.append(stage.place(model, spot.beside(side * 0.6 * 0.5 * spot.width)))
-    await stage.triggered(spec)
-    await stage.in_time(spec.name, stage.passed(last_car.ahead(BEYOND)))
-    stage.remove(actors)
+    await _until_passed(stage, spec, last_car, actors)
 
 
 async def construction_obstacle(stage: Stage, spec: ScenarioSpec) -> None:
@@ -61,8 +57,13 @@ async def construction_obstacle(stage: Stage, spec: ScenarioSpec) -> None:
         stage.place("static.prop.dirtdebris02", site.beside(0.0, -0.5 * math.pi, along=2.0)),
         *(stage.place("static.prop.constructioncone", cone) for cone in cones),
     ]
+    await _until_passed(stage, spec, site, actors)
+
+
+async def _until_passed(stage: Stage, spec: ScenarioSpec, last: Spot, actors: list[int]) -> None:
+    """From the trigger on ego has its time to get past the last of them."""
     await stage.triggered(spec)
-    await stage.in_time(spec.name, stage.passed(site.ahead(BEYOND)))
+    await stage.in_time(spec.name, stage.passed(last.ahead(BEYOND)))
     stage.remove(actors)
 
 

@@ -40,9 +40,7 @@ async def parking_crossing_pedestrian(stage: Stage, spec: ScenarioSpec) -> None:
     side, angle = given.side(), given.number("crossing_angle", 0.0)
     spot = Spot.near(stage.graph, spec.trigger).ahead(given.number("distance", 12.0))
     beside = side * spot.width
-    car = stage.place(
-        stage.choose(stage.vehicles(base_type="car", generation="2")), spot.beside(beside)
-    )
+    car = stage.place(stage.choose(stage.cars()), spot.beside(beside))
     along = stage.half_length(car) + 0.5
     walker, yaw = _walker(stage, spot, beside, along, side, angle)
     await stage.triggered(spec)

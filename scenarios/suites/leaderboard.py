@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 
-from carla_bridge.frames import yaw_from_carla
 from scenarios.suites.spec import (
     Parameter,
     Place,
@@ -190,4 +189,4 @@ def _pose(pose: Any, source: Source) -> Place:
     x, y, z, yaw = (
         finite(str(_get(pose, name, source)), name, source) for name in ("x", "y", "z", "yaw")
     )
-    return Place(x, -y, z, yaw_from_carla(yaw))
+    return Place.from_carla(x, y, z, yaw)

@@ -86,7 +86,7 @@ class Parameters:
         found = self._find(name, True)
         assert found is not None
         x, y, z = (self._number(found, axis) for axis in "xyz")
-        return Place(x, -y, z)
+        return Place.from_carla(x, y, z)
 
     def unused(self) -> list[str]:
         """Names that the file gives and nobody asked for."""

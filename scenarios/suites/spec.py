@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from carla_bridge.frames import yaw_from_carla
 from headway.types import Array
 
 
@@ -48,6 +49,11 @@ class Place:
     y: float
     z: float
     yaw: float | None = None
+
+    @staticmethod
+    def from_carla(x: float, y: float, z: float, yaw_deg: float | None = None) -> Place:
+        """The same point from CARLA's coordinates [m] and yaw [deg]."""
+        return Place(x, -y, z, None if yaw_deg is None else yaw_from_carla(yaw_deg))
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,6 @@ from typing import Any
 
 from lxml import etree  # pyright: ignore[reportAttributeAccessIssue]
 
-from carla_bridge.frames import yaw_from_carla
 from scenarios.suites.spec import Place, Source, SuiteError
 
 Element = Any  # lxml has no types of its own
@@ -81,5 +80,5 @@ def place(element: Element, path: Path) -> Place:
         SuiteError: a coordinate is missing or no number.
     """
     x, y, z = (number(element, name, path) for name in "xyz")
-    yaw = yaw_from_carla(number(element, "yaw", path)) if "yaw" in element.attrib else None
-    return Place(x, -y, z, yaw)
+    yaw_deg = number(element, "yaw", path) if "yaw" in element.attrib else None
+    return Place.from_carla(x, y, z, yaw_deg)
