@@ -147,7 +147,8 @@ def cut_in(grid, ego, ratio, spare, duration, wait, side, pieces) -> None:
     in_way = False
     for _ in range(round(7.0 / DT)):
         s, d, heading, speed = motion(case.t)
-        if not in_way and unsafe_across(case, abs(d), speed * abs(math.sin(heading))):
+        own = float(project_on_route(case.route, case.pose()[None, :2], case.s)[1][0])
+        if not in_way and unsafe_across(case, abs(d - own), speed * abs(math.sin(heading))):
             in_way = True
             needed = case.safe_gap(speed * math.cos(heading), CONFIG.lead_brake)
             # A car that turns in swings its rear corner back a little.
