@@ -14,7 +14,7 @@ from headway.road.route import Route
 from headway.trace import Trace
 from headway.types import Observation
 from scenarios.criteria import Criteria
-from scenarios.tick import STANDING, Intent, Tick
+from scenarios.tick import STANDING, Intent, Leniency, Tick
 
 
 class Progress(Protocol):
@@ -83,7 +83,7 @@ def run_episode(
     config: EpisodeConfig,
     progress: Progress | None = None,
     clock: Callable[[], float] = time.perf_counter,
-    patient: Callable[[], bool] = lambda: False,
+    leniency: Callable[[], Leniency] = Leniency,
 ) -> Episode:
     """Drive `route` once and judge it.
 
@@ -95,18 +95,18 @@ def run_episode(
         config: when it ends early.
         progress: hears about each tick.
         clock: [s] wall time.
-        patient: whether, in this tick, standing is no reason to end.
+        leniency: what, in this tick, scenarios let ego do.
     """
     driver.reset()
     observation = simulator.reset(route, seed)
     graph: LaneGraph = observation.lane_graph
-    criteria, ending = Criteria(graph, route), _Ending(config, route, patient)
+    criteria, ending = Criteria(graph, route), _Ending(config, route)
     tick = criteria.update(observation, Intent())
     begin = clock()
     while not (over := ending.of(tick, criteria)):
         command = driver.act(observation)
         observation = simulator.step(command)
-        tick = criteria.update(observation, _intent(driver.trace))
+        tick = criteria.update(observation, _intent(driver.trace), leniency())
         if progress is not None:
             progress(criteria.completion.share, observation.t, clock() - begin)
     return Episode(criteria, over, observation.t, clock() - begin, driver.trace)
@@ -121,15 +121,15 @@ def _intent(trace: Trace) -> Intent:
 class _Ending:
     """Decides whether an episode is over."""
 
-    def __init__(self, config: EpisodeConfig, route: Route, patient: Callable[[], bool]) -> None:
-        self._config, self._patient = config, patient
+    def __init__(self, config: EpisodeConfig, route: Route) -> None:
+        self._config = config
         self._limit_s = config.limit_s(route)
         self._moved_t = 0.0
 
     def of(self, tick: Tick, criteria: Criteria) -> str:
         """Return why it is over, or nothing."""
         observation: Observation = tick.observation
-        if abs(observation.ego.speed) > STANDING or self._patient():
+        if abs(observation.ego.speed) > STANDING or tick.leniency.standing:
             self._moved_t = tick.t
         if criteria.completion.share >= 1.0:
             return "completed"
