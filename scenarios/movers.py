@@ -65,7 +65,7 @@ class Mover:
         self._params = vehicle_params(type_id)[None, :]
         self._wheelbase = vehicle_info(type_id).wheelbase
         self._half = np.array(vehicle_info(type_id).extent[:2])
-        self._seen = False
+        self._told = 0.0
 
     @property
     def half_length(self) -> float:
@@ -81,6 +81,7 @@ class Mover:
         """Return the `carla.command`s of one tick."""
         self._look(actors)
         self._change_speed(actors, ego, dt)
+        self._told = self.speed
         cos, sin = math.cos(self.pose[2]), math.sin(self.pose[2])
         velocity = carla.Vector3D(self.speed * cos, -self.speed * sin, 0.0)
         control = carla.VehicleControl(steer=-self._steer())
@@ -100,8 +101,7 @@ class Mover:
         self.pose, self.z = actors.pose[rows[0]].copy(), float(actors.z[rows[0]])
         self.s = float(project_on_route(self.line, self.pose[None, :2], self.s)[0][0])
         speed = float(np.hypot(*actors.velocity[rows[0]]))
-        self.hit |= self._seen and speed < self.speed - LOST
-        self._seen = True
+        self.hit |= speed < self._told - LOST
 
     def _change_speed(self, actors: ActorSnapshot, ego: EgoState, dt: float) -> None:
         wanted = 0.0 if self.hit else self.wanted
