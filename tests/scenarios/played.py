@@ -58,12 +58,12 @@ class Blind(PrivilegedPerception):
         return replace(scene, agents=Agents(**nobody))
 
 
-def drive(session, route, spec, careful: bool, limit: float = 60.0):
-    config, _ = compose_drive(["planner=mpc", "safety=none"])
+def drive(session, route, spec, careful: bool, limit: float = 60.0, seed: int = 1):
+    config, _ = compose_drive(["planner=mpc"])
     driver = build_driver(config, session)
     if not careful:
         driver.perception = Blind()
-    stage = Stage(session, route, 1)
+    stage = Stage(session, route, seed)
     cast = Cast(stage, PLAYS, [spec])
     simulator = CarlaSimulator(session, SimulatorConfig(), lambda session, seed: cast)
     episode = run_episode(simulator, driver, route, 1, EpisodeConfig(time_limit_s=limit))
