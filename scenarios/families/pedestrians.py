@@ -87,6 +87,7 @@ async def vehicle_turning_route(stage: Stage, spec: ScenarioSpec) -> None:
     await stage.triggered(spec)
     await stage.about_to_reach(spot.beside(0.0), 1.8, NEAR)
     mover = stage.set_going(bicycle, straight_line(where, way), TURNING_SPEED, heeds=False)
+    mover.speed = TURNING_SPEED  # at once
     await until(lambda: mover.left < 0.1 or mover.hit)
     stage.remove([bicycle])
     await stage.driven(AFTERWARDS)
