@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from carla_bridge.session import Session
     from carla_bridge.simulator import Traffic
     from headway.driver import Driver
-    from scenarios.bench import Job
+    from scenarios.bench import BenchConfig, Job
     from scenarios.config import DriveConfig
     from scenarios.drive import Drive
     from scenarios.episode import Progress
@@ -218,7 +218,7 @@ def _bench(overrides: list[str]) -> dict[str, Any]:
     known = bench.known_rows(config.path)
     rows = [known[job.key] for job in jobs if job.key in known]
     missing = [job for job in jobs if job.key not in known]
-    play = partial(play_job, config.suite, config.score, rest)
+    play = partial(play_job, config, rest)
     done = run_jobs(missing, play, config.workers)
     for job, figures in track(done, "driving", total=len(missing), console=console):
         rows.append(row := bench.keep(config.path, job, figures))
@@ -228,11 +228,12 @@ def _bench(overrides: list[str]) -> dict[str, Any]:
     return bench.summary(rows, config)
 
 
-def play_job(suite: str, score: str, overrides: list[str], job: Job) -> dict[str, Any]:
-    """Drive one route of a suite; runs in a worker of `headway bench`."""
+def play_job(bench: BenchConfig, overrides: list[str], job: Job) -> dict[str, Any]:
+    """Drive one route of a suite and keep the drive; runs in a worker of `headway bench`."""
     from scenarios.bench import play_route, row_of, session_in, spec_of  # noqa: PLC0415
+    from scenarios.recording import keep_drive  # noqa: PLC0415
 
-    spec = spec_of(suite, job.route)
+    spec = spec_of(bench.suite, job.route)
     config, _ = compose_drive(
         [f"planner={job.planner}", f"town={job.town}", f"seed={job.seed}", *overrides]
     )
@@ -240,7 +241,8 @@ def play_job(suite: str, score: str, overrides: list[str], job: Job) -> dict[str
     background = _traffic_maker(config)(session, job.seed)
     driver = build_driver(config, session)
     episode, stage = play_route(spec, session, driver, config, background, job.seed)
-    return row_of(spec, episode, stage, score)
+    keep_drive(bench.path / job.folder, episode, session.lane_graph, bench.keep_traces)
+    return row_of(spec, episode, stage, bench.score)
 
 
 def compose_drive(overrides: list[str]) -> tuple[DriveConfig, dict[str, Any]]:

@@ -65,6 +65,7 @@ class BenchConfig:
         workers: processes, with a server each; the rows do not depend on their number.
         score: `1.0`, `2.0`, `2.1` or `bench2drive`.
         folder: for the rows; empty: `outputs/bench-SUITE`. One that has rows is resumed.
+        keep_traces: the whole Trace of each drive, for `headway replay`: some megabytes a minute.
     """
 
     suite: str = ""
@@ -73,6 +74,7 @@ class BenchConfig:
     workers: int = 1
     score: str = ScoreVersion.LEADERBOARD_2_1.value
     folder: str = ""
+    keep_traces: bool = False
 
     def __post_init__(self) -> None:
         if not self.suite:
@@ -118,6 +120,11 @@ class Job:
     def key(self) -> str:
         """What its row is known by."""
         return f"{self.planner} {self.route} {self.seed}"
+
+    @property
+    def folder(self) -> str:
+        """Where, in the bench's folder, its drive is kept."""
+        return f"drives/{self.planner}/{self.route}-{self.seed}"
 
 
 def make_bench(overrides: Sequence[str]) -> tuple[BenchConfig, list[str]]:
