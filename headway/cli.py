@@ -98,6 +98,43 @@ def bench_command(overrides: Overrides = None, as_json: Json = False) -> None:
 
 
 @app.command()
+def report(
+    folder: Annotated[Path, typer.Argument(help="Of a bench.")],
+) -> None:
+    """Write the report of a bench: one page that opens offline, with every drive in it.
+
+    `headway bench` does so in the end; this is for one that was broken off.
+
+    Example: `headway report outputs/bench-routes`
+    """
+    with _errors():
+        _report(folder)
+
+
+@app.command()
+def replay(
+    folder: Annotated[Path, typer.Argument(help="Of one drive.")],
+    video: Annotated[Path | None, typer.Option(help="MP4 to write in place of a log.")] = None,
+) -> None:
+    """Open a drive in the Rerun viewer; without a screen write its log.
+
+    FOLDER is that of `headway drive`, or of one drive of a bench. With keep_traces=true the bench
+    keeps also what the driver proposed, foresaw and planned.
+
+    Example: `headway replay outputs/bench-routes/drives/mpc/24224-1 --video drive.mp4`
+    """
+    from scenarios.replay import film  # noqa: PLC0415
+    from scenarios.replay import replay as open_log  # noqa: PLC0415
+
+    with _errors():
+        if video is None:
+            print(open_log(folder, _say))
+            return
+        with _steps("filming") as show:
+            print(film(folder, video, show))
+
+
+@app.command()
 def serve(
     port: Annotated[int, typer.Option(help="Of the RPCs; the next one is for streams.")] = 2000,
     town: Annotated[str, typer.Option(help="To begin with; `headway towns` lists them.")] = "grid",
@@ -215,6 +252,7 @@ def _bench(overrides: list[str]) -> dict[str, Any]:
     for error in suite.errors:
         console.print("left out:", style="bold yellow", end=" ")
         _say(str(error))
+    bench.describe(config, suite)
     known = bench.known_rows(config.path)
     rows = [known[job.key] for job in jobs if job.key in known]
     missing = [job for job in jobs if job.key not in known]
@@ -225,7 +263,17 @@ def _bench(overrides: list[str]) -> dict[str, Any]:
         if "error" in row:
             _say(f"{job.key}: {row['error']}")
     console.print(bench.table(rows, config.score))
+    _report(config.path)
     return bench.summary(rows, config)
+
+
+def _report(folder: Path) -> None:
+    """Write the report of a bench and say where."""
+    from scenarios.html_report import write_report  # noqa: PLC0415
+
+    with _steps("writing the report") as show:
+        path = write_report(folder, show)
+    _say(f"report: {path} ({path.stat().st_size / 1e6:.1f} MB)")
 
 
 def play_job(bench: BenchConfig, overrides: list[str], job: Job) -> dict[str, Any]:
@@ -355,6 +403,16 @@ def _progress(title: str) -> Iterator[Progress]:
             bar.update(task, completed=share, clock=f"{sim_s:.0f} s, {speed:.1f} x real time")
 
         yield show
+
+
+@contextmanager
+def _steps(title: str) -> Iterator[Callable[[int, int], None]]:
+    """Show a bar for so many steps of so many."""
+    from rich.progress import Progress as Bar  # noqa: PLC0415
+
+    with Bar(console=console) as bar:
+        task = bar.add_task(title)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 def _print_result(done: Drive) -> None:

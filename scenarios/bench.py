@@ -28,6 +28,7 @@ from headway.driver import Driver
 from headway.road.routing import route_through
 from scenarios.comfort import comfort
 from scenarios.config import DriveConfig
+from scenarios.drive import git_hash
 from scenarios.episode import Episode, run_episode
 from scenarios.families import PLAYS
 from scenarios.scores import Outcome, ScoreVersion, driving_score, succeeded
@@ -35,7 +36,7 @@ from scenarios.stage import Cast, Stage
 from scenarios.suites.leaderboard import read_routes
 from scenarios.suites.spec import RouteSpec, Suite, SuiteError
 
-ROWS = "rows.jsonl"
+ROWS, ABOUT = "rows.jsonl", "bench.json"
 ENDINGS = {
     "completed": "Completed", "off_route": "Failed - Agent deviated from the route",
     "blocked": "Failed - Agent got blocked", "time_limit": "Failed - Agent timed out",
@@ -267,6 +268,17 @@ def outcome_of(episode: Episode, stage: Stage) -> Outcome:
         scenario_timeouts=len(stage.timeouts),
         off_lane=criteria.off_lane.share,
     )
+
+
+def describe(config: BenchConfig, suite: Suite) -> Path:
+    """Write what the bench's report says of it beside its rows; return the file."""
+    config.path.mkdir(parents=True, exist_ok=True)
+    about = {
+        "suite": suite.name, "score": config.score, "planners": config.planners,
+        "git": git_hash(), "left_out": [str(error) for error in suite.errors],
+    }  # fmt: skip
+    (path := config.path / ABOUT).write_text(json.dumps(about, indent=2) + "\n")
+    return path
 
 
 def known_rows(folder: Path) -> dict[str, Row]:

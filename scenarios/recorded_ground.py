@@ -36,7 +36,10 @@ def ground_document(graph: LaneGraph, route: Route) -> Document:
         "format": FORMAT,
         "town": graph.name,
         "length": round(float(route.length), 1),
-        "route": _line(route.xyz[:, :2]),
+        "route": {
+            **{axis: pack(route.xyz[:, i], STEP) for i, axis in enumerate("xy")},
+            "limit": pack(route.speed_limit, STEP),
+        },
         "lanes": [
             {"kind": int(graph.kind[lane]),
              **_line(np.vstack([edge(graph, lane, 1.0), edge(graph, lane, -1.0)[::-1]]))}

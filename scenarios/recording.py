@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -25,13 +26,16 @@ COST_STEPS = 10_000  # that the largest value of a cost term is divided into
 
 
 def keep_drive(folder: Path, episode: Episode, graph: LaneGraph, with_trace: bool) -> None:
-    """Write into `folder` what the report needs of a drive, and the whole Trace if wanted."""
+    """Write into `folder` what replays need of a drive, and the whole Trace if wanted."""
     trace = episode.trace
-    assert trace.route is not None
+    if trace.route is None:  # it was over before the driver's first tick
+        return
     ground = ground_document(graph, trace.route)
     lights = {stop["signal"] for stop in ground["stops"]}
     write(ground, folder / GROUND)
-    write(drive_document(trace, lights), folder / DRIVE)
+    document = drive_document(trace, lights)
+    document["infractions"] = [asdict(event) for event in episode.criteria.infractions]
+    write(document, folder / DRIVE)
     if with_trace:
         trace.save(folder / TRACE)
 

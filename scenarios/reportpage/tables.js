@@ -1,0 +1,95 @@
+// What stands above the replays: ranking, abilities, scenario types, and what could not be driven.
+
+// Okabe and Ito's colours, told apart by the colour-blind; dashes tell them apart in print.
+const COLORS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#4D4D4D", "#8A6D00"];
+const DASHES = ["", "7 3", "2 2.5", "8 2.5 2 2.5", "4 2", "1 2", "10 4", "5 1.5 1 1.5"];
+const COUNTED = [
+  ["pedestrians", "walkers hit"], ["vehicles", "vehicles hit"], ["statics", "objects hit"], ["red_lights", "red lights"],
+  ["stop_signs", "stop signs"], ["scenario_timeouts", "timeouts"], ["missed_yields", "missed yields"],
+];
+
+/** An element with attributes and children; text stays text. */
+function make(tag, attributes = {}, ...children) {
+  const svg = ["svg", "path", "line", "circle", "text", "g", "rect"].includes(tag);
+  const element = svg ? document.createElementNS("http://www.w3.org/2000/svg", tag) : document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
+    else if (value !== false && value !== null && value !== undefined) element.setAttribute(name, value === true ? "" : value);
+  }
+  element.append(...children.filter((child) => child !== null && child !== undefined));
+  return element;
+}
+
+const byId = (id) => document.getElementById(id);
+const number = (value, digits = 1) => (Number.isFinite(value) ? value.toFixed(digits).replace("-", "−") : "–");
+const percent = (share, digits = 1) => number(100 * share, digits);
+
+/** A short line as in the plots, for tables and legends. */
+function swatch(index) {
+  const line = { x1: 0, y1: 4, x2: 26, y2: 4, stroke: COLORS[index % COLORS.length], "stroke-width": 2.5,
+                 "stroke-dasharray": DASHES[index % DASHES.length] };
+  return make("svg", { class: "swatch", width: 26, height: 8, "aria-hidden": "true" }, make("line", line));
+}
+
+function head(...cells) {
+  return make("thead", {}, make("tr", {}, ...cells.map((cell) => make("th", { scope: "col" }, cell))));
+}
+
+/** A dot in its interval on a scale from 0 to `full`. */
+function intervalBar([mean, low, high], full, index) {
+  const width = 150, at = (value) => 4 + (width - 8) * (value / full), color = COLORS[index % COLORS.length];
+  const bar = make("svg", { width, height: 16, role: "img", "aria-label": `${number(low)} to ${number(high)}` },
+    make("line", { x1: at(0), x2: at(full), y1: 8, y2: 8, stroke: "#e3e6e9" }),
+    make("line", { x1: at(low), x2: at(high), y1: 8, y2: 8, stroke: color, "stroke-width": 2.5 }));
+  for (const end of [low, high]) bar.append(make("line", { x1: at(end), x2: at(end), y1: 4.5, y2: 11.5, stroke: color, "stroke-width": 1.5 }));
+  bar.append(make("circle", { cx: at(mean), cy: 8, r: 4, fill: color, stroke: "#fff" }));
+  return bar;
+}
+
+function showRanking(bench) {
+  const counted = COUNTED.filter(([name]) => bench.planners.some((planner) => planner.counts?.[name]));
+  const rows = bench.planners.map((planner, index) => ({ ...planner, index }));
+  rows.sort((a, b) => (b.score?.[0] ?? -1) - (a.score?.[0] ?? -1));
+  const cells = rows.map((planner) => {
+    const name = make("th", { scope: "row" }, swatch(planner.index), planner.name);
+    if (!planner.drives) return make("tr", {}, name, make("td", { class: "bad word", colspan: 9 + counted.length }, `none of ${planner.errors} drives could be made`));
+    const interval = ([, low, high], scale) => make("span", { class: "interval" }, ` [${number(scale * low)}, ${number(scale * high)}]`);
+    return make("tr", { "data-planner": planner.name }, name,
+      make("td", {}, make("b", {}, number(planner.score[0])), interval(planner.score, 1)), make("td", {}, intervalBar(planner.score, 100, planner.index)),
+      make("td", {}, make("b", {}, percent(planner.success[0])), interval(planner.success, 100)),
+      make("td", {}, percent(planner.completion)), ...counted.map(([kind]) => make("td", {}, String(planner.counts[kind] ?? 0))),
+      make("td", {}, percent(planner.comfort)), make("td", {}, number(planner.wall_s / planner.sim_s, 2)), make("td", {}, String(planner.drives)),
+      make("td", { class: planner.errors ? "bad" : "" }, String(planner.errors)));
+  });
+  byId("ranking-table").replaceChildren(
+    head("planner", "driving score", "0 to 100", "success [%]", "completion [%]", ...counted.map(([, words]) => words), "comfort [%]",
+         "wall s per s", "drives", "errors"), make("tbody", {}, ...cells));
+  const seeds = Math.max(...bench.routes.map((route) => route.seed)), routes = new Set(bench.routes.map((route) => route.route)).size;
+  byId("title").textContent = `Bench on ${bench.suite}`;
+  document.title = `headway bench: ${bench.suite}`;
+  byId("about").textContent = [`${routes} routes`, `${seeds} ${seeds > 1 ? "seeds" : "seed"} each`, bench.score && `score ${bench.score}`,
+    bench.git && `headway ${bench.git.slice(0, 10)}`, `written ${bench.made}`].filter(Boolean).join(" · ");
+  byId("ranking-note").textContent = "Means over drives with their 95 % intervals in brackets (bootstrap over routes, percentiles). Drives that could not be "
+    + "made count as errors and in no mean; their reasons stand with their routes.";
+}
+
+function showGroups(id, bench, lines, first, cellOf) {
+  const filled = lines.filter((line) => line.cells.some(Boolean));
+  if (!filled.length) byId(id).hidden = true;
+  const heads = bench.planners.map((planner, index) => make("span", {}, swatch(index), planner.name));
+  const body = filled.map((line) => make("tr", {}, make("th", { scope: "row" }, line.name.replaceAll("_", " ")),
+    ...line.cells.map((cell) => (cell ? cellOf(cell, line) : make("td", { class: "quiet" }, "–")))));
+  byId(`${id}-table`).replaceChildren(head(first, ...heads), make("tbody", {}, ...body));
+}
+
+function showTables(bench) {
+  showRanking(bench);
+  showGroups("abilities", bench, bench.abilities, "ability", (cell) =>
+    make("td", {}, percent(cell.success), make("span", { class: "interval" }, ` (${cell.drives})`)));
+  showGroups("types", bench, bench.types, "scenario type", (cell, line) => {
+    const best = Math.max(...line.cells.filter(Boolean).map((other) => other.score)) === cell.score;
+    return make("td", {}, make(best ? "b" : "span", {}, number(cell.score)), make("span", { class: "interval" }, ` ${percent(cell.success, 0)} % (${cell.drives})`));
+  });
+  byId("left-out").hidden = !bench.left_out.length;
+  byId("left-out").querySelector("ul").replaceChildren(...bench.left_out.map((reason) => make("li", {}, reason)));
+}
