@@ -50,9 +50,17 @@ function mark() {
 async function choose(route) {
   current = route;
   mark();
-  document.querySelector(".route[aria-current=true]")?.scrollIntoView({ block: "nearest" });
+  showInList(document.querySelector(".route[aria-current=true]"));
   history.replaceState(null, "", `#${encodeURIComponent(keyOf(route))}`); // so that a link can name it
   await replay.open(route);
+}
+
+/** Scroll the list, and not the page, to one of its routes. */
+function showInList(item) {
+  const list = byId("route-list").getBoundingClientRect(), box = item?.getBoundingClientRect();
+  if (!box) return;
+  if (box.top < list.top) byId("route-list").scrollTop += box.top - list.top;
+  if (box.bottom > list.bottom) byId("route-list").scrollTop += box.bottom - list.bottom;
 }
 
 function stepRoute(by) {

@@ -1,6 +1,6 @@
 // Plots over time, as SVG: they print, and share one cursor that lies over all of them.
 
-const GUTTER = 64, MARGIN = 12; // [px] left and right of the axes, as in style.css
+const GUTTER = 80, MARGIN = 12; // [px] left and right of the axes, as in style.css
 
 /** At most `count` round numbers in [low, high]. */
 function ticks(low, high, count) {

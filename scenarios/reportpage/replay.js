@@ -1,7 +1,7 @@
 // One route: its drives, the views on them, the time line and the plots.
 
 const SIGNS = { collision: ["C", "collision"], red_light: ["R", "red light"], stop_sign: ["S", "stop sign"] };
-const HEIGHT = 460; // [px] of a view
+const HEIGHT = 430; // [px] of a map
 
 class Replay {
   constructor(bench) {
@@ -136,7 +136,8 @@ class Replay {
   #makeViews() {
     const make1 = (one) => {
       const canvas = make("canvas", { "aria-label": one ? `Map with ${one.name}` : "Map" }), readout = make("div", { class: "readout" });
-      const element = make("div", { class: "view", style: `height: ${HEIGHT}px` }, canvas, readout);
+      canvas.style.height = `${HEIGHT}px`;
+      const element = make("div", { class: "view" }, canvas, readout);
       this.#draggable(canvas);
       return { one, canvas, readout, element };
     };
@@ -218,7 +219,7 @@ class Replay {
       const events = one.row.infractions.map((event) => {
         const [sign, words] = SIGNS[event.kind] ?? ["!", event.kind], fault = event.at_fault ? "at fault" : "not at fault";
         const label = `${one.name}: ${words} at ${number(event.t, 1)} s, ${fault}`;
-        return make("button", { class: `event ${event.at_fault ? "" : "blameless"}`, style: `left: ${share(event.t)}; background: ${one.color}`, title: label, "aria-label": label, onclick: () => this.jump(event) }, sign);
+        return make("button", { class: `event ${event.at_fault ? "" : "blameless"}`, style: `left: ${share(event.t)}; --planner: ${one.color}`, title: label, "aria-label": label, onclick: () => this.jump(event) }, sign);
       });
       const rest = make("div", { class: "end", style: `left: ${share(one.drive.end)}`, title: "the drive has ended" });
       return lane(one.name, `${one.name}: infractions, and interventions of the safety layer`, ...spans, rest, ...events);

@@ -62,7 +62,7 @@ function showRanking(bench) {
       make("td", { class: planner.errors ? "bad" : "" }, String(planner.errors)));
   });
   byId("ranking-table").replaceChildren(
-    head("planner", "driving score", "0 to 100", "success [%]", "completion [%]", ...counted.map(([, words]) => words), "comfort [%]",
+    head("planner", "driving score", "from 0 to 100", "success [%]", "completion [%]", ...counted.map(([, words]) => words), "comfort [%]",
          "wall s per s", "drives", "errors"), make("tbody", {}, ...cells));
   const seeds = Math.max(...bench.routes.map((route) => route.seed)), routes = new Set(bench.routes.map((route) => route.route)).size;
   byId("title").textContent = `Bench on ${bench.suite}`;
@@ -77,14 +77,15 @@ function showGroups(id, bench, lines, first, cellOf) {
   const filled = lines.filter((line) => line.cells.some(Boolean));
   if (!filled.length) byId(id).hidden = true;
   const heads = bench.planners.map((planner, index) => make("span", {}, swatch(index), planner.name));
-  const body = filled.map((line) => make("tr", {}, make("th", { scope: "row" }, line.name.replaceAll("_", " ")),
+  const body = filled.map((line) => make("tr", {}, make("th", { scope: "row" }, line.name),
     ...line.cells.map((cell) => (cell ? cellOf(cell, line) : make("td", { class: "quiet" }, "–")))));
   byId(`${id}-table`).replaceChildren(head(first, ...heads), make("tbody", {}, ...body));
 }
 
 function showTables(bench) {
   showRanking(bench);
-  showGroups("abilities", bench, bench.abilities, "ability", (cell) =>
+  const abilities = bench.abilities.map((line) => ({ ...line, name: line.name.replaceAll("_", " ") }));
+  showGroups("abilities", bench, abilities, "ability", (cell) =>
     make("td", {}, percent(cell.success), make("span", { class: "interval" }, ` (${cell.drives})`)));
   showGroups("types", bench, bench.types, "scenario type", (cell, line) => {
     const best = Math.max(...line.cells.filter(Boolean).map((other) => other.score)) === cell.score;
