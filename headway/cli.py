@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import json
 import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from carla_bridge.session import Session
     from carla_bridge.simulator import Traffic
     from headway.driver import Driver
-    from scenarios.bench import Job
+    from scenarios.bench import BenchConfig, Job
     from scenarios.config import DriveConfig
     from scenarios.drive import Drive
     from scenarios.episode import Progress
@@ -94,7 +95,7 @@ def bench_command(overrides: Overrides = None, as_json: Json = False) -> None:
     with _errors():
         summary = _bench(overrides or [])
     if as_json:
-        print(json.dumps(summary))
+        print(json.dumps(summary, allow_nan=False))
 
 
 @app.command()
@@ -206,6 +207,8 @@ def _bench(overrides: list[str]) -> dict[str, Any]:
     from rich.progress import track  # noqa: PLC0415
 
     from scenarios import bench  # noqa: PLC0415
+    from scenarios.parquet import write_parquet  # noqa: PLC0415
+    from scenarios.summary import summary, tables  # noqa: PLC0415
     from scenarios.workers import run_jobs  # noqa: PLC0415
 
     config, rest = bench.make_bench(overrides)
@@ -215,24 +218,32 @@ def _bench(overrides: list[str]) -> dict[str, Any]:
     for error in suite.errors:
         console.print("left out:", style="bold yellow", end=" ")
         _say(str(error))
-    known = bench.known_rows(config.path)
-    rows = [known[job.key] for job in jobs if job.key in known]
-    missing = [job for job in jobs if job.key not in known]
-    play = partial(play_job, config.suite, config.score, rest)
-    done = run_jobs(missing, play, config.workers)
+    begin = time.monotonic()
+    rows = bench.known_rows(config.path)
+    missing = [job for job in jobs if job.key not in rows]
+    done = run_jobs(missing, partial(play_job, config, rest), config.workers)
     for job, figures in track(done, "driving", total=len(missing), console=console):
-        rows.append(row := bench.keep(config.path, job, figures))
+        rows[job.key] = row = bench.keep(config.path, job, figures)
+        bench.report(config, suite, jobs, rows, job)
         if "error" in row:
             _say(f"{job.key}: {row['error']}")
-    console.print(bench.table(rows, config.score))
-    return bench.summary(rows, config)
+    for job in {job.run: job for job in jobs}.values():
+        bench.report(config, suite, jobs, rows, job)
+    asked = [rows[job.key] for job in jobs]
+    if asked:
+        write_parquet(config.path, asked)
+    found = summary(asked, config.planners, config.score)
+    for table in tables(found, config.score):
+        console.print(table)
+    wall_s = round(time.monotonic() - begin, 3)
+    return {"planners": found, "wall_s": wall_s, "outputs": str(config.path)}
 
 
-def play_job(suite: str, score: str, overrides: list[str], job: Job) -> dict[str, Any]:
+def play_job(bench: BenchConfig, overrides: list[str], job: Job) -> dict[str, Any]:
     """Drive one route of a suite; runs in a worker of `headway bench`."""
-    from scenarios.bench import play_route, row_of, session_in, spec_of  # noqa: PLC0415
+    from scenarios.bench import keep_metrics, play_route, row_of, session_in, spec_of  # noqa: PLC0415
 
-    spec = spec_of(suite, job.route)
+    spec = spec_of(bench.suite, job.route)
     config, _ = compose_drive(
         [f"planner={job.planner}", f"town={job.town}", f"seed={job.seed}", *overrides]
     )
@@ -240,7 +251,8 @@ def play_job(suite: str, score: str, overrides: list[str], job: Job) -> dict[str
     background = _traffic_maker(config)(session, job.seed)
     driver = build_driver(config, session)
     episode, stage = play_route(spec, session, driver, config, background, job.seed)
-    return row_of(spec, episode, stage, score)
+    keep_metrics(bench, job, spec, episode)
+    return row_of(spec, episode, stage, bench.score)
 
 
 def compose_drive(overrides: list[str]) -> tuple[DriveConfig, dict[str, Any]]:
