@@ -207,8 +207,7 @@ def _bench(overrides: list[str]) -> dict[str, Any]:
     from rich.progress import track  # noqa: PLC0415
 
     from scenarios import bench  # noqa: PLC0415
-    from scenarios.parquet import write_parquet  # noqa: PLC0415
-    from scenarios.summary import summary, tables  # noqa: PLC0415
+    from scenarios.summary import tables  # noqa: PLC0415
     from scenarios.workers import run_jobs  # noqa: PLC0415
 
     config, rest = bench.make_bench(overrides)
@@ -219,7 +218,7 @@ def _bench(overrides: list[str]) -> dict[str, Any]:
         console.print("left out:", style="bold yellow", end=" ")
         _say(str(error))
     begin = time.monotonic()
-    rows = bench.known_rows(config.path)
+    rows = bench.known_rows(config.path, config.score)
     missing = [job for job in jobs if job.key not in rows]
     done = run_jobs(missing, partial(play_job, config, rest), config.workers)
     for job, figures in track(done, "driving", total=len(missing), console=console):
@@ -227,12 +226,7 @@ def _bench(overrides: list[str]) -> dict[str, Any]:
         bench.report(config, suite, jobs, rows, job)
         if "error" in row:
             _say(f"{job.key}: {row['error']}")
-    for job in {job.run: job for job in jobs}.values():
-        bench.report(config, suite, jobs, rows, job)
-    asked = [rows[job.key] for job in jobs]
-    if asked:
-        write_parquet(config.path, asked)
-    found = summary(asked, config.planners, config.score)
+    found = bench.conclude(config, suite, jobs, rows)
     for table in tables(found, config.score):
         console.print(table)
     wall_s = round(time.monotonic() - begin, 3)

@@ -32,11 +32,13 @@ from scenarios.criteria import Pace
 from scenarios.episode import Episode, run_episode
 from scenarios.families import PLAYS
 from scenarios.metric_info import write_metric_info
+from scenarios.parquet import write_parquet
 from scenarios.results import save_name, write_results
 from scenarios.scores import Outcome, ScoreVersion, driving_score, succeeded
 from scenarios.stage import Cast, Stage
 from scenarios.suites.leaderboard import read_routes
 from scenarios.suites.spec import RouteSpec, Suite, SuiteError
+from scenarios.summary import Summary, summary
 
 ROWS = "rows.jsonl"
 ENDINGS = {
@@ -67,7 +69,7 @@ class BenchConfig:
         seeds: traffic seeds of each route, from 1 on.
         workers: processes, with a server each; the rows do not depend on their number.
         score: `1.0`, `2.0`, `2.1` or `bench2drive`.
-        folder: for the rows; empty: `outputs/bench-SUITE`. One that has rows is resumed.
+        folder: for rows and results; empty: `outputs/bench-SUITE`. One that has rows is resumed.
     """
 
     suite: str = ""
@@ -242,6 +244,7 @@ def row_of(spec: RouteSpec, episode: Episode, stage: Stage, score: str) -> Row:
     efficiency = criteria.pace.efficiency
     assert stage.ego is not None
     return {
+        "score": score,
         "scenarios": [scenario.type for scenario in spec.scenarios],
         "status": ENDINGS[episode.ending],
         "driving_score": round(driving_score(outcome, version), 4),
@@ -295,10 +298,11 @@ def slowness_of(pace: Pace, version: ScoreVersion) -> tuple[float, ...]:
     return tuple(share for share in shares if share < 1.0)
 
 
-def known_rows(folder: Path) -> dict[str, Row]:
-    """Return the rows of an earlier run by their key; those of errors are driven again.
+def known_rows(folder: Path, score: str) -> dict[str, Row]:
+    """Return the rows of an earlier run by their key.
 
-    A last line that was being written when the bench was killed is taken away.
+    Those of errors and of other scores, which end routes otherwise, are driven again. A last line
+    that was being written when the bench was killed is taken away.
     """
     path = folder / ROWS
     if not path.is_file():
@@ -308,7 +312,7 @@ def known_rows(folder: Path) -> dict[str, Row]:
     if whole != text:
         path.write_text(whole)
     rows = [json.loads(line) for line in whole.splitlines()]
-    return {row["key"]: row for row in rows if "error" not in row}
+    return {row["key"]: row for row in rows if "error" not in row and row["score"] == score}
 
 
 def keep(folder: Path, job: Job, row: Row) -> Row:
@@ -327,6 +331,18 @@ def report(
     mine = [other.key for other in jobs if (other.planner, other.seed) == (job.planner, job.seed)]
     known = [rows[key] for key in mine if key in rows]
     write_results(config.path / job.run, suite.routes, known, ScoreVersion(config.score))
+
+
+def conclude(
+    config: BenchConfig, suite: Suite, jobs: Sequence[Job], rows: Mapping[str, Row]
+) -> dict[str, Summary]:
+    """Write all results files and the table of rows; return what they say of the planners."""
+    for job in {job.run: job for job in jobs}.values():
+        report(config, suite, jobs, rows, job)
+    asked = [rows[job.key] for job in jobs]
+    if asked:
+        write_parquet(config.path, asked)
+    return summary(asked, config.planners, config.score)
 
 
 def keep_metrics(config: BenchConfig, job: Job, spec: RouteSpec, episode: Episode) -> None:

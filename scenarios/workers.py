@@ -23,9 +23,9 @@ def run_jobs(
 ) -> Iterator[tuple[Job, Row]]:
     """Play jobs in worker processes and yield their rows as they come.
 
-    One whose worker died, or that raised something unforeseen, is played once more, by a new worker:
-    the old one's server may be what is broken. One that raised ValueError has said what is wrong
-    with it. Its row has an `error` in the end.
+    One whose worker died, or that raised something unforeseen, is played once more, by a new
+    worker: the old one's server may be what is broken. One that raised ValueError has said what is
+    wrong with it. Its row has an `error` in the end.
 
     Args:
         jobs: to play, of any picklable type.

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from headway.cli import app, compose_drive
 from headway.road.lane_graph import LaneKind
-from scenarios.bench import make_bench
+from scenarios.bench import known_rows, make_bench
 
 SCENARIO = """<scenario name="{kind}_1" type="{kind}">
 <trigger_point x="{x}" y="{y}" z="0" yaw="{yaw}"/><distance value="50"/></scenario>"""
@@ -119,6 +119,12 @@ def _check_motion(path):
     gained = along[-1] - along[0]
     accel = np.einsum("ij,ij->i", series["acceleration"][1:], ahead)
     assert 0.05 * accel[1:].sum() == pytest.approx(gained, abs=1.0)
+
+
+def test_rows_of_errors_and_of_other_scores_are_driven_again(tmp_path):
+    rows = [{"key": "a", "score": "2.1"}, {"key": "b", "score": "1.0"}, {"key": "c", "error": "no"}]
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert set(known_rows(tmp_path, "2.1")) == {"a"}
 
 
 @pytest.mark.slow
