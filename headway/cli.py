@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import json
 import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -94,7 +95,7 @@ def bench_command(overrides: Overrides = None, as_json: Json = False) -> None:
     with _errors():
         summary = _bench(overrides or [])
     if as_json:
-        print(json.dumps(summary))
+        print(json.dumps(summary, allow_nan=False))
 
 
 @app.command()
@@ -243,6 +244,7 @@ def _bench(overrides: list[str]) -> dict[str, Any]:
     from rich.progress import track  # noqa: PLC0415
 
     from scenarios import bench  # noqa: PLC0415
+    from scenarios.summary import tables  # noqa: PLC0415
     from scenarios.workers import run_jobs  # noqa: PLC0415
 
     config, rest = bench.make_bench(overrides)
@@ -253,18 +255,22 @@ def _bench(overrides: list[str]) -> dict[str, Any]:
         console.print("left out:", style="bold yellow", end=" ")
         _say(str(error))
     bench.describe(config, suite)
-    known = bench.known_rows(config.path)
-    rows = [known[job.key] for job in jobs if job.key in known]
-    missing = [job for job in jobs if job.key not in known]
-    play = partial(play_job, config, rest)
-    done = run_jobs(missing, play, config.workers)
+    begin = time.monotonic()
+    rows = bench.known_rows(config.path, config.score)
+    missing = [job for job in jobs if job.key not in rows]
+    done = run_jobs(missing, partial(play_job, config, rest), config.workers)
     for job, figures in track(done, "driving", total=len(missing), console=console):
-        rows.append(row := bench.keep(config.path, job, figures))
+        rows[job.key] = row = bench.keep(config.path, job, figures)
+        bench.report(config, suite, jobs, rows, job)
         if "error" in row:
             _say(f"{job.key}: {row['error']}")
-    console.print(bench.table(rows, config.score))
-    _report(config.path)
-    return bench.summary(rows, config)
+    found = bench.conclude(config, suite, jobs, rows)
+    for table in tables(found, config.score):
+        console.print(table)
+    if rows:
+        _report(config.path)
+    wall_s = round(time.monotonic() - begin, 3)
+    return {"planners": found, "wall_s": wall_s, "outputs": str(config.path)}
 
 
 def _report(folder: Path) -> None:
@@ -278,7 +284,7 @@ def _report(folder: Path) -> None:
 
 def play_job(bench: BenchConfig, overrides: list[str], job: Job) -> dict[str, Any]:
     """Drive one route of a suite and keep the drive; runs in a worker of `headway bench`."""
-    from scenarios.bench import play_route, row_of, session_in, spec_of  # noqa: PLC0415
+    from scenarios.bench import keep_metrics, play_route, row_of, session_in, spec_of  # noqa: PLC0415
     from scenarios.recording import keep_drive  # noqa: PLC0415
 
     spec = spec_of(bench.suite, job.route)
@@ -289,6 +295,7 @@ def play_job(bench: BenchConfig, overrides: list[str], job: Job) -> dict[str, An
     background = _traffic_maker(config)(session, job.seed)
     driver = build_driver(config, session)
     episode, stage = play_route(spec, session, driver, config, background, job.seed)
+    keep_metrics(bench, job, spec, episode)
     keep_drive(bench.path / job.folder, episode, session.lane_graph, bench.keep_traces)
     return row_of(spec, episode, stage, bench.score)
 

@@ -18,8 +18,9 @@ import numpy as np
 
 from scenarios.abilities import ABILITIES
 from scenarios.bench import ABOUT, ROWS, Job, Row
-from scenarios.intervals import paired_ratio
 from scenarios.recording import DRIVE, GROUND
+from scenarios.results import LATER_LABELS
+from scenarios.summary import summary
 
 PAGE = "report.html"
 SCRIPTS = ("decode.js", "tables.js", "scene.js", "plots.js", "replay.js", "main.js")
@@ -45,15 +46,20 @@ def write_report(folder: Path, progress: Callable[[int, int], None] | None = Non
     planners = list(dict.fromkeys([*bench.get("planners", []), *(row["planner"] for row in rows)]))
     planners = [name for name in planners if any(row["planner"] == name for row in rows)]
     routes, blobs = _routes(folder, rows)
+    score = bench.get("score") or next((row["score"] for row in rows if "score" in row), "2.1")
     document = {
         "suite": bench.get("suite", folder.name),
-        "score": bench.get("score", ""),
+        "score": score,
         "git": bench.get("git", ""),
         "made": time.strftime("%Y-%m-%d %H:%M"),
         "left_out": bench.get("left_out", []),
-        "planners": [{"name": name, **figures(_of(rows, name))} for name in planners],
+        "labels": LATER_LABELS,
+        "planners": [
+            {"name": name, **figures, "pace": _pace(rows, name)}
+            for name, figures in summary(rows, planners, score).items()
+        ],
+        "abilities": list(ABILITIES),
         "types": by_type(rows, planners),
-        "abilities": by_ability(rows, planners),
         "routes": routes,
     }
     path = folder / PAGE
@@ -78,41 +84,10 @@ def read_rows(folder: Path) -> list[Row]:
     return list(rows.values())
 
 
-def figures(rows: Sequence[Row]) -> Figures:
-    """Sum one planner's drives up; those that failed to run only count as errors.
-
-    `score` [0, 100] and `success` [0, 1] are the mean and the ends of its 95 % interval.
-    """
-    ok = [row for row in rows if "error" not in row]
-    if not ok:
-        return {"drives": 0, "errors": len(rows)}
-    counts = {
-        name: sum(row["outcome"][name] for row in ok)
-        for name, value in ok[0]["outcome"].items()
-        if isinstance(value, int)
-    }
-    return {
-        "drives": len(ok),
-        "errors": len(rows) - len(ok),
-        "score": _interval(ok, "driving_score"),
-        "success": _interval(ok, "success"),
-        "completion": _mean(row["outcome"]["completion"] for row in ok),
-        "comfort": _mean(row["comfort"] for row in ok),
-        "counts": counts,
-        "sim_s": sum(row["sim_s"] for row in ok),
-        "wall_s": sum(row["wall_s"] for row in ok),
-    }
-
-
 def by_type(rows: Sequence[Row], planners: Sequence[str]) -> list[Figures]:
     """Return score and success of each planner by scenario type; a route without one has none."""
     kinds = sorted({kind for row in rows for kind in row.get("scenarios", [])})
     return [_line(kind, {kind}, rows, planners) for kind in kinds]
-
-
-def by_ability(rows: Sequence[Row], planners: Sequence[str]) -> list[Figures]:
-    """Return score and success of each planner by ability."""
-    return [_line(name, set(kinds), rows, planners) for name, kinds in ABILITIES.items()]
 
 
 def _line(name: str, kinds: set[str], rows: Sequence[Row], planners: Sequence[str]) -> Figures:
@@ -128,22 +103,18 @@ def _line(name: str, kinds: set[str], rows: Sequence[Row], planners: Sequence[st
     return {"name": name, "cells": cells}
 
 
+def _pace(rows: Sequence[Row], planner: str) -> float | None:
+    """Wall time for a simulated second of a planner's drives."""
+    ok = [row for row in _of(rows, planner) if "error" not in row]
+    return round(sum(r["wall_s"] for r in ok) / sum(r["sim_s"] for r in ok), 3) if ok else None
+
+
 def _of(rows: Sequence[Row], planner: str) -> list[Row]:
     return [row for row in rows if row["planner"] == planner]
 
 
 def _mean(values: Iterable[float]) -> float:
     return round(float(np.mean(list(values))), 4)
-
-
-def _interval(rows: Sequence[Row], name: str) -> list[float]:
-    """Mean over drives and its interval; routes are drawn, with all of their seeds."""
-    sums: dict[str, list[float]] = {}
-    for row in rows:
-        total = sums.setdefault(row["route"], [0.0, 0.0])
-        total[0] += float(row[name])
-        total[1] += 1.0
-    return [round(value, 4) for value in paired_ratio(np.array(list(sums.values())))]
 
 
 def _routes(folder: Path, rows: Sequence[Row]) -> tuple[list[Figures], dict[str, Path]]:

@@ -22,7 +22,7 @@ function make(tag, attributes = {}, ...children) {
 
 const byId = (id) => document.getElementById(id);
 const number = (value, digits = 1) => (Number.isFinite(value) ? value.toFixed(digits).replace("-", "−") : "–");
-const percent = (share, digits = 1) => number(100 * share, digits);
+const percent = (share, digits = 1) => number(share === null ? NaN : 100 * share, digits);
 
 /** A short line as in the plots, for tables and legends. */
 function swatch(index) {
@@ -36,57 +36,71 @@ function head(...cells) {
 }
 
 /** A dot in its interval on a scale from 0 to `full`. */
-function intervalBar([mean, low, high], full, index) {
+function intervalBar(mean, ends, full, index) {
   const width = 150, at = (value) => 4 + (width - 8) * (value / full), color = COLORS[index % COLORS.length];
-  const bar = make("svg", { width, height: 16, role: "img", "aria-label": `${number(low)} to ${number(high)}` },
-    make("line", { x1: at(0), x2: at(full), y1: 8, y2: 8, stroke: "#e3e6e9" }),
-    make("line", { x1: at(low), x2: at(high), y1: 8, y2: 8, stroke: color, "stroke-width": 2.5 }));
-  for (const end of [low, high]) bar.append(make("line", { x1: at(end), x2: at(end), y1: 4.5, y2: 11.5, stroke: color, "stroke-width": 1.5 }));
+  const bar = make("svg", { width, height: 16, "aria-hidden": "true" }, make("line", { x1: at(0), x2: at(full), y1: 8, y2: 8, stroke: "#e3e6e9" }));
+  if (mean === null) return bar;
+  if (ends) bar.append(make("line", { x1: at(ends[0]), x2: at(ends[1]), y1: 8, y2: 8, stroke: color, "stroke-width": 2.5 }));
+  for (const end of ends ?? []) bar.append(make("line", { x1: at(end), x2: at(end), y1: 4.5, y2: 11.5, stroke: color, "stroke-width": 1.5 }));
   bar.append(make("circle", { cx: at(mean), cy: 8, r: 4, fill: color, stroke: "#fff" }));
   return bar;
 }
 
 function showRanking(bench) {
-  const counted = COUNTED.filter(([name]) => bench.planners.some((planner) => planner.counts?.[name]));
+  const counted = Object.entries(bench.labels).filter(([kind]) => bench.planners.some((planner) => planner.infractions[kind]));
   const rows = bench.planners.map((planner, index) => ({ ...planner, index }));
-  rows.sort((a, b) => (b.score?.[0] ?? -1) - (a.score?.[0] ?? -1));
+  rows.sort((a, b) => (b.driving_score ?? -1) - (a.driving_score ?? -1));
   const cells = rows.map((planner) => {
     const name = make("th", { scope: "row" }, swatch(planner.index), planner.name);
-    if (!planner.drives) return make("tr", {}, name, make("td", { class: "bad word", colspan: 9 + counted.length }, `none of ${planner.errors} drives could be made`));
-    const interval = ([, low, high], scale) => make("span", { class: "interval" }, ` [${number(scale * low)}, ${number(scale * high)}]`);
+    const interval = (ends, scale) => ends && make("span", { class: "interval" }, ` [${number(scale * ends[0])}, ${number(scale * ends[1])}]`);
     return make("tr", { "data-planner": planner.name }, name,
-      make("td", {}, make("b", {}, number(planner.score[0])), interval(planner.score, 1)), make("td", {}, intervalBar(planner.score, 100, planner.index)),
-      make("td", {}, make("b", {}, percent(planner.success[0])), interval(planner.success, 100)),
-      make("td", {}, percent(planner.completion)), ...counted.map(([kind]) => make("td", {}, String(planner.counts[kind] ?? 0))),
-      make("td", {}, percent(planner.comfort)), make("td", {}, number(planner.wall_s / planner.sim_s, 2)), make("td", {}, String(planner.drives)),
+      make("td", {}, make("b", {}, number(planner.driving_score)), interval(planner.driving_score_ci, 1)),
+      make("td", {}, intervalBar(planner.driving_score, planner.driving_score_ci, 100, planner.index)),
+      make("td", {}, make("b", {}, percent(planner.success_rate)), interval(planner.success_rate_ci, 100)),
+      make("td", {}, percent(planner.completion)), ...counted.map(([kind]) => make("td", {}, String(planner.infractions[kind] ?? 0))),
+      make("td", {}, percent(planner.comfort)), make("td", {}, number(planner.pace, 2)), make("td", {}, String(planner.drives)),
       make("td", { class: planner.errors ? "bad" : "" }, String(planner.errors)));
   });
   byId("ranking-table").replaceChildren(
-    head("planner", "driving score", "from 0 to 100", "success [%]", "completion [%]", ...counted.map(([, words]) => words), "comfort [%]",
-         "wall s per s", "drives", "errors"), make("tbody", {}, ...cells));
+    head("planner", "driving score", "from 0 to 100", "success [%]", "completion [%]", ...counted.map(([, words]) => words.toLowerCase().replace(" infractions", "")),
+         "comfort [%]", "wall s per s", "drives", "errors"), make("tbody", {}, ...cells));
   const seeds = Math.max(...bench.routes.map((route) => route.seed)), routes = new Set(bench.routes.map((route) => route.route)).size;
   byId("title").textContent = `Bench on ${bench.suite}`;
   document.title = `headway bench: ${bench.suite}`;
-  byId("about").textContent = [`${routes} routes`, `${seeds} ${seeds > 1 ? "seeds" : "seed"} each`, bench.score && `score ${bench.score}`,
+  byId("about").textContent = [`${routes} routes`, `${seeds} ${seeds > 1 ? "seeds" : "seed"} each`, `score ${bench.score}`,
     bench.git && `headway ${bench.git.slice(0, 10)}`, `written ${bench.made}`].filter(Boolean).join(" · ");
-  byId("ranking-note").textContent = "Means over drives with their 95 % intervals in brackets (bootstrap over routes, percentiles). Drives that could not be "
-    + "made count as errors and in no mean; their reasons stand with their routes.";
+  byId("ranking-note").textContent = "Means over drives with their 95 % intervals in brackets (bootstrap over routes, percentiles; none for a single route). "
+    + "Drives that could not be made count as errors and in no mean; their reasons stand with their routes.";
+}
+
+/** How far each planner is from the first one, on the drives that both have. */
+function showDifferences(bench) {
+  const [first, ...others] = bench.planners;
+  byId("differences").hidden = !others.length;
+  const cells = (less, name, scale) => {
+    const ends = less[`${name}_ci`], signed = (value) => (value === null ? "–" : (value > 0 ? "+" : "") + number(scale * value));
+    return make("td", {}, make("b", {}, signed(less[name])), ends && make("span", { class: "interval" }, ` [${signed(ends[0])}, ${signed(ends[1])}]`));
+  };
+  const lines = others.map((planner, i) => make("tr", {}, make("th", { scope: "row" }, swatch(i + 1), planner.name),
+    cells(planner.minus_first, "driving_score", 1), cells(planner.minus_first, "success_rate", 100), make("td", {}, String(planner.minus_first.drives))));
+  byId("differences-head").textContent = `Differences to ${first.name}`;
+  byId("differences-table").replaceChildren(head("planner", "driving score", "success [points]", "drives of both"), make("tbody", {}, ...lines));
 }
 
 function showGroups(id, bench, lines, first, cellOf) {
-  const filled = lines.filter((line) => line.cells.some(Boolean));
+  const filled = lines.filter((line) => line.cells.some((cell) => cell !== null));
   if (!filled.length) byId(id).hidden = true;
   const heads = bench.planners.map((planner, index) => make("span", {}, swatch(index), planner.name));
   const body = filled.map((line) => make("tr", {}, make("th", { scope: "row" }, line.name),
-    ...line.cells.map((cell) => (cell ? cellOf(cell, line) : make("td", { class: "quiet" }, "–")))));
+    ...line.cells.map((cell) => (cell !== null ? cellOf(cell, line) : make("td", { class: "quiet" }, "–")))));
   byId(`${id}-table`).replaceChildren(head(first, ...heads), make("tbody", {}, ...body));
 }
 
 function showTables(bench) {
   showRanking(bench);
-  const abilities = bench.abilities.map((line) => ({ ...line, name: line.name.replaceAll("_", " ") }));
-  showGroups("abilities", bench, abilities, "ability", (cell) =>
-    make("td", {}, percent(cell.success), make("span", { class: "interval" }, ` (${cell.drives})`)));
+  showDifferences(bench);
+  const abilities = bench.abilities.map((name) => ({ name: name.replaceAll("_", " "), cells: bench.planners.map((planner) => planner.abilities[name] ?? null) }));
+  showGroups("abilities", bench, abilities, "ability", (share) => make("td", {}, percent(share)));
   showGroups("types", bench, bench.types, "scenario type", (cell, line) => {
     const best = Math.max(...line.cells.filter(Boolean).map((other) => other.score)) === cell.score;
     return make("td", {}, make(best ? "b" : "span", {}, number(cell.score)), make("span", { class: "interval" }, ` ${percent(cell.success, 0)} % (${cell.drives})`));

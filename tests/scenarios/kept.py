@@ -13,8 +13,9 @@ from scenarios.bench import Job, describe, jobs_of, keep, make_bench
 
 PLANNERS = ("mpc", "idm")
 INFRACTION = {  # of idm's, beside what was driven: who drives well leaves nothing to click on
-    "kind": "red_light", "t": 3.2, "frame": 64, "x": 0.0, "y": 0.0, "s": 9.0, "at_fault": True,
-    "reason": "passed on red <b>by hand</b>", "partner": 0, "partner_type": "", "impulse": 0.0,
+    "kind": "red_light", "t": 3.2, "frame": 64, "x": 0.0, "y": 0.0, "z": 0.0, "s": 9.0,
+    "at_fault": True, "reason": "passed on red <b>by hand</b>", "partner": 0,
+    "partner_type": "", "impulse": 0.0,
 }  # fmt: skip
 ERROR = "its process died </script><script>throw 1</script>"
 

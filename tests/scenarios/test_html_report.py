@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from headway.cli import app
 from headway.trace import Trace
-from scenarios.html_report import PAGE, figures, read_rows
+from scenarios.html_report import PAGE, read_rows
 from scenarios.packing import pack, read, unpack
 from scenarios.recording import RANGE, SAMPLE_S, STEP
 from scenarios.replay import read_kept
@@ -137,15 +137,17 @@ def test_a_folder_without_rows_has_no_report(tmp_path):
 
 def test_the_ranking_shows_the_rows(page, folder):
     rows = read_rows(folder)
-    for planner in PLANNERS:
-        mine = figures([row for row in rows if row["planner"] == planner])
-        shown = page.inner_text(f"#ranking-table tr[data-planner={planner}]")
-        score, low, high = mine["score"]
-        assert f"{score:.1f} [{low:.1f}, {high:.1f}]" in shown
-        assert shown.split()[-1] == str(mine["errors"])
-    assert figures([row for row in rows if row["planner"] == "idm"])["errors"] == 1
+    for planner, errors in zip(PLANNERS, (0, 1), strict=True):
+        mine = [row for row in rows if row["planner"] == planner and "error" not in row]
+        score = np.mean([row["driving_score"] for row in mine])
+        shown = page.inner_text(f"#ranking-table tr[data-planner={planner}]").split()
+        assert shown[:2] == [planner, f"{score:.1f}"]
+        assert shown[-2:] == [str(len(mine)), str(errors)]
     assert "Atlantis" in page.inner_text("#left-out")
     assert "Emergency Brake" in page.inner_text("#abilities-table")
+    shown = page.inner_text("#differences-table")
+    assert "mpc" in page.inner_text("#differences-head")
+    assert "idm" in shown
 
 
 def read_pose(page, planner):
