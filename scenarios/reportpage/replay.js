@@ -194,6 +194,7 @@ class Replay {
       lead.checked = Boolean(one?.main);
       const counts = COUNTED.filter(([kind]) => row.outcome[kind]).map(([kind, words]) => `${words} ${row.outcome[kind]}`);
       if (row.outcome.off_lane > 0) counts.push(`off lane ${percent(row.outcome.off_lane)} %`);
+      if (row.outcome.slowness.length) counts.push(`slow ${row.outcome.slowness.length}`);
       return make("tr", {}, make("td", {}, show), make("th", { scope: "row", class: "word" }, swatch(index), name), make("td", {}, lead),
         make("td", {}, make("b", {}, number(row.driving_score))), make("td", {}, row.success ? "yes" : "no"), make("td", {}, percent(row.outcome.completion)),
         make("td", {}, number(row.sim_s)), make("td", { class: "word" }, row.status), make("td", { class: "word" }, counts.join(", ") || "none"));
