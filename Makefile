@@ -38,12 +38,20 @@ setup: $(READY) kernels ## set up .venv, dependencies and compiled kernels
 kernels: $(READY) ## compile the numba kernels (cached; shows progress the first time)
 	@$(BIN)/python -m scenarios.warm
 
+# The tests of the report open it in a Chromium: one that is there, Playwright's, or Debian's.
+.PHONY: browser
+browser: $(READY) ## a Chromium for the report's tests, where there is none
+	@for name in chromium chromium-browser google-chrome; do command -v $$name >/dev/null && exit 0; done; \
+	$(BIN)/playwright install chromium \
+	|| { test "$$(id -u)" = 0 && apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium; } \
+	|| echo "no Chromium could be installed: the tests that open the report will be skipped" >&2
+
 .PHONY: drive
 drive: setup ## drive a route through traffic (ARGS="town=grid seed=1 planner=mpc")
 	$(BIN)/headway drive $(ARGS)
 
 .PHONY: test
-test: setup ## the tests, about five minutes
+test: setup browser ## the tests, about five minutes
 	$(BIN)/python -m pytest $(IN_TWO)
 
 .PHONY: test-bounds
@@ -52,7 +60,7 @@ test-bounds: $(READY) ## the tests with every index of the kernels checked
 	NUMBA_BOUNDSCHECK=1 $(BIN)/python -m pytest $(IN_TWO)
 
 .PHONY: test-all
-test-all: setup ## the tests and those marked slow
+test-all: setup browser ## the tests and those marked slow
 	$(BIN)/python -m pytest $(IN_TWO) -m "slow or not slow" -o faulthandler_timeout=7200
 
 .PHONY: lint

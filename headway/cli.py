@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import json
 import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from carla_bridge.session import Session
     from carla_bridge.simulator import Traffic
     from headway.driver import Driver
-    from scenarios.bench import Job
+    from scenarios.bench import BenchConfig, Job
     from scenarios.config import DriveConfig
     from scenarios.drive import Drive
     from scenarios.episode import Progress
@@ -94,7 +95,44 @@ def bench_command(overrides: Overrides = None, as_json: Json = False) -> None:
     with _errors():
         summary = _bench(overrides or [])
     if as_json:
-        print(json.dumps(summary))
+        print(json.dumps(summary, allow_nan=False))
+
+
+@app.command()
+def report(
+    folder: Annotated[Path, typer.Argument(help="Of a bench.")],
+) -> None:
+    """Write the report of a bench: one page that opens offline, with every drive in it.
+
+    `headway bench` does so in the end; this is for one that was broken off.
+
+    Example: `headway report outputs/bench-routes`
+    """
+    with _errors():
+        _report(folder)
+
+
+@app.command()
+def replay(
+    folder: Annotated[Path, typer.Argument(help="Of one drive.")],
+    video: Annotated[Path | None, typer.Option(help="MP4 to write in place of a log.")] = None,
+) -> None:
+    """Open a drive in the Rerun viewer; without a screen write its log.
+
+    FOLDER is that of `headway drive`, or of one drive of a bench. With keep_traces=true the bench
+    keeps also what the driver proposed, foresaw and planned.
+
+    Example: `headway replay outputs/bench-routes/drives/mpc/24224-1 --video drive.mp4`
+    """
+    from scenarios.replay import film  # noqa: PLC0415
+    from scenarios.replay import replay as open_log  # noqa: PLC0415
+
+    with _errors():
+        if video is None:
+            print(open_log(folder, _say))
+            return
+        with _steps("filming") as show:
+            print(film(folder, video, show))
 
 
 @app.command()
@@ -206,6 +244,7 @@ def _bench(overrides: list[str]) -> dict[str, Any]:
     from rich.progress import track  # noqa: PLC0415
 
     from scenarios import bench  # noqa: PLC0415
+    from scenarios.summary import tables  # noqa: PLC0415
     from scenarios.workers import run_jobs  # noqa: PLC0415
 
     config, rest = bench.make_bench(overrides)
@@ -215,24 +254,40 @@ def _bench(overrides: list[str]) -> dict[str, Any]:
     for error in suite.errors:
         console.print("left out:", style="bold yellow", end=" ")
         _say(str(error))
-    known = bench.known_rows(config.path)
-    rows = [known[job.key] for job in jobs if job.key in known]
-    missing = [job for job in jobs if job.key not in known]
-    play = partial(play_job, config.suite, config.score, rest)
-    done = run_jobs(missing, play, config.workers)
+    bench.describe(config, suite)
+    begin = time.monotonic()
+    rows = bench.known_rows(config.path, config.score)
+    missing = [job for job in jobs if job.key not in rows]
+    done = run_jobs(missing, partial(play_job, config, rest), config.workers)
     for job, figures in track(done, "driving", total=len(missing), console=console):
-        rows.append(row := bench.keep(config.path, job, figures))
+        rows[job.key] = row = bench.keep(config.path, job, figures)
+        bench.report(config, suite, jobs, rows, job)
         if "error" in row:
             _say(f"{job.key}: {row['error']}")
-    console.print(bench.table(rows, config.score))
-    return bench.summary(rows, config)
+    found = bench.conclude(config, suite, jobs, rows)
+    for table in tables(found, config.score):
+        console.print(table)
+    if rows:
+        _report(config.path)
+    wall_s = round(time.monotonic() - begin, 3)
+    return {"planners": found, "wall_s": wall_s, "outputs": str(config.path)}
 
 
-def play_job(suite: str, score: str, overrides: list[str], job: Job) -> dict[str, Any]:
-    """Drive one route of a suite; runs in a worker of `headway bench`."""
-    from scenarios.bench import play_route, row_of, session_in, spec_of  # noqa: PLC0415
+def _report(folder: Path) -> None:
+    """Write the report of a bench and say where."""
+    from scenarios.html_report import write_report  # noqa: PLC0415
 
-    spec = spec_of(suite, job.route)
+    with _steps("writing the report") as show:
+        path = write_report(folder, show)
+    _say(f"report: {path} ({path.stat().st_size / 1e6:.1f} MB)")
+
+
+def play_job(bench: BenchConfig, overrides: list[str], job: Job) -> dict[str, Any]:
+    """Drive one route of a suite and keep the drive; runs in a worker of `headway bench`."""
+    from scenarios.bench import keep_metrics, play_route, row_of, session_in, spec_of  # noqa: PLC0415
+    from scenarios.recording import keep_drive  # noqa: PLC0415
+
+    spec = spec_of(bench.suite, job.route)
     config, _ = compose_drive(
         [f"planner={job.planner}", f"town={job.town}", f"seed={job.seed}", *overrides]
     )
@@ -240,7 +295,9 @@ def play_job(suite: str, score: str, overrides: list[str], job: Job) -> dict[str
     background = _traffic_maker(config)(session, job.seed)
     driver = build_driver(config, session)
     episode, stage = play_route(spec, session, driver, config, background, job.seed)
-    return row_of(spec, episode, stage, score)
+    keep_metrics(bench, job, spec, episode)
+    keep_drive(bench.path / job.folder, episode, session.lane_graph, bench.keep_traces)
+    return row_of(spec, episode, stage, bench.score)
 
 
 def compose_drive(overrides: list[str]) -> tuple[DriveConfig, dict[str, Any]]:
@@ -353,6 +410,16 @@ def _progress(title: str) -> Iterator[Progress]:
             bar.update(task, completed=share, clock=f"{sim_s:.0f} s, {speed:.1f} x real time")
 
         yield show
+
+
+@contextmanager
+def _steps(title: str) -> Iterator[Callable[[int, int], None]]:
+    """Show a bar for so many steps of so many."""
+    from rich.progress import Progress as Bar  # noqa: PLC0415
+
+    with Bar(console=console) as bar:
+        task = bar.add_task(title)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 def _print_result(done: Drive) -> None:

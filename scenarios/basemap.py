@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,6 +27,9 @@ FILL = {
 }
 KERB = "#8f8b82"
 WHITE, YELLOW, FAINT = "#f2f2ee", "#f0c23c", "#d9dad6"
+# Colour and width [m] of lines on the road.
+MARKINGS = {"solid": (WHITE, 0.14), "middle": (YELLOW, 0.12), "border": (FAINT, 0.10),
+            "dashed": (WHITE, 0.14)}  # fmt: skip
 ISLAND = 3.0  # [m] gaps in junctions up to twice as wide are paved
 DASH = (3.0, 4.5)  # [m] painted, free
 
@@ -95,21 +98,21 @@ def edge(graph: LaneGraph, lane: int, side: float, inset: float = 0.0) -> Array:
     return graph.xyz[rows, :2] + shift[:, None] * np.column_stack([-np.sin(yaw), np.cos(yaw)])
 
 
-def _fill_junctions(axes, graph: LaneGraph, lanes: Iterable[int]) -> None:
-    """Pave what lies between the lanes of each junction: lanes alone leave islands of grass."""
+def paved(graph: LaneGraph, lanes: Iterable[int]) -> list[Array]:
+    """Outlines (n, 2) [m] of the junctions of `lanes`: lanes alone leave islands of grass."""
     areas: dict[int, list[Polygon]] = {}
     for lane in lanes:
         junction = int(graph.junction[lane])
         if junction >= 0 and graph.kind[lane] == LaneKind.DRIVING:
             ring = np.vstack([edge(graph, lane, 1.0), edge(graph, lane, -1.0)[::-1]])
             areas.setdefault(junction, []).append(Polygon(ring).buffer(0.05))
-    paved = []
+    outlines = []
     for polygons in areas.values():
         # Closing: grown and shrunk again, gaps narrower than twice the reach are filled.
         whole = unary_union(polygons).buffer(ISLAND, 4).buffer(-ISLAND, 4)
         parts = getattr(whole, "geoms", [whole])
-        paved += [np.asarray(part.exterior.coords) for part in parts if not part.is_empty]
-    axes.add_collection(PolyCollection(paved, facecolors=FILL[LaneKind.DRIVING]))
+        outlines += [np.asarray(part.exterior.coords) for part in parts if not part.is_empty]
+    return outlines
 
 
 def _fill_lanes(axes, graph: LaneGraph, lanes: Iterable[int], points: float) -> None:
@@ -125,32 +128,36 @@ def _fill_lanes(axes, graph: LaneGraph, lanes: Iterable[int], points: float) -> 
             kerb = PolyCollection(polygons, facecolors=KERB, edgecolors=KERB)
             kerb.set_linewidth(0.36 * points)
             axes.add_collection(kerb)
-            _fill_junctions(axes, graph, lanes)
+            junctions = paved(graph, lanes)
+            axes.add_collection(PolyCollection(junctions, facecolors=FILL[LaneKind.DRIVING]))
         area = PolyCollection(polygons, facecolors=color, edgecolors=color)
         area.set_linewidth(0.08 * points)  # closes the seams between neighbours
         axes.add_collection(area)
 
 
 def _paint_markings(axes, graph: LaneGraph, lanes: Iterable[int], points: float) -> None:
-    """Paint the lines between lanes of roads; junctions have none."""
-    solid, dashed, middle, border = [], [], [], []
+    """Paint the lines between lanes of roads."""
+    ways: dict[str, list[Array]] = {look: [] for look in MARKINGS}
+    for look, way in markings(graph, lanes):
+        ways[look] += dashes(way) if look == "dashed" else [way]
+    for look, (color, width) in MARKINGS.items():
+        axes.add_collection(LineCollection(ways[look], colors=color, linewidths=width * points))
+
+
+def markings(graph: LaneGraph, lanes: Iterable[int]) -> Iterator[tuple[str, Array]]:
+    """Yield the look (see `MARKINGS`) and way (n, 2) [m] of lines; junctions have none."""
     for lane in lanes:
         if graph.kind[lane] != LaneKind.DRIVING or graph.junction[lane] >= 0:
             continue
         left, right = int(graph.left[lane]), int(graph.right[lane])
         if left >= 0 and graph.kind[left] == LaneKind.DRIVING:
-            (dashed if graph.left_change[lane] else solid).append(edge(graph, lane, 1.0))
+            yield "dashed" if graph.left_change[lane] else "solid", edge(graph, lane, 1.0)
         elif graph.opposite[lane] >= 0:
-            middle.append(edge(graph, lane, 1.0, 0.12))
+            yield "middle", edge(graph, lane, 1.0, 0.12)
         else:
-            border.append(edge(graph, lane, 1.0, 0.15))
+            yield "border", edge(graph, lane, 1.0, 0.15)
         if right < 0 or graph.kind[right] != LaneKind.DRIVING:
-            border.append(edge(graph, lane, -1.0, 0.15))
-    for lines, color, width in ((solid, WHITE, 0.14), (middle, YELLOW, 0.12),
-                                (border, FAINT, 0.10)):  # fmt: skip
-        axes.add_collection(LineCollection(lines, colors=color, linewidths=width * points))
-    pieces = [piece for way in dashed for piece in dashes(way)]
-    axes.add_collection(LineCollection(pieces, colors=WHITE, linewidths=0.14 * points))
+            yield "border", edge(graph, lane, -1.0, 0.15)
 
 
 def dashes(way: Array) -> list[Array]:

@@ -9,17 +9,17 @@ from __future__ import annotations
 
 import atexit
 import json
-import statistics
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import carla
+import numpy as np
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
-from rich.table import Table
 
 from carla_bridge.headless.towns import available_towns
 from carla_bridge.session import Session
@@ -29,14 +29,20 @@ from headway.road.routing import route_through
 from scenarios.cast import Cast
 from scenarios.comfort import comfort
 from scenarios.config import DriveConfig
+from scenarios.criteria import Pace
+from scenarios.drive import git_hash
 from scenarios.episode import Episode, run_episode
 from scenarios.families import PLAYS
+from scenarios.metric_info import write_metric_info
+from scenarios.parquet import write_parquet
+from scenarios.results import save_name, write_results
 from scenarios.scores import Outcome, ScoreVersion, driving_score, succeeded
 from scenarios.stage import Stage
 from scenarios.suites.leaderboard import read_routes
 from scenarios.suites.spec import RouteSpec, Suite, SuiteError
+from scenarios.summary import Summary, summary
 
-ROWS = "rows.jsonl"
+ROWS, ABOUT = "rows.jsonl", "bench.json"
 ENDINGS = {
     "completed": "Completed", "off_route": "Failed - Agent deviated from the route",
     "blocked": "Failed - Agent got blocked", "time_limit": "Failed - Agent timed out",
@@ -65,7 +71,8 @@ class BenchConfig:
         seeds: traffic seeds of each route, from 1 on.
         workers: processes, with a server each; the rows do not depend on their number.
         score: `1.0`, `2.0`, `2.1` or `bench2drive`.
-        folder: for the rows; empty: `outputs/bench-SUITE`. One that has rows is resumed.
+        folder: for rows and results; empty: `outputs/bench-SUITE`. One that has rows is resumed.
+        keep_traces: the whole Trace of each drive, for `headway replay`: some megabytes a minute.
     """
 
     suite: str = ""
@@ -74,6 +81,7 @@ class BenchConfig:
     workers: int = 1
     score: str = ScoreVersion.LEADERBOARD_2_1.value
     folder: str = ""
+    keep_traces: bool = False
 
     def __post_init__(self) -> None:
         if not self.suite:
@@ -119,6 +127,16 @@ class Job:
     def key(self) -> str:
         """What its row is known by."""
         return f"{self.planner} {self.route} {self.seed}"
+
+    @property
+    def folder(self) -> str:
+        """Where, in the bench's folder, its drive is kept."""
+        return f"drives/{self.planner}/{self.route}-{self.seed}"
+
+    @property
+    def run(self) -> str:
+        """Name of the drives of its planner with its seed, which have a results file."""
+        return f"{self.planner}-{self.seed}"
 
 
 def make_bench(overrides: Sequence[str]) -> tuple[BenchConfig, list[str]]:
@@ -230,22 +248,37 @@ def play_route(
 
 def row_of(spec: RouteSpec, episode: Episode, stage: Stage, score: str) -> Row:
     """Return the figures of one drive."""
-    outcome = outcome_of(episode, stage)
+    version, criteria = ScoreVersion(score), episode.criteria
+    outcome, route = outcome_of(episode, stage, version), stage.route
+    efficiency = criteria.pace.efficiency
+    assert stage.ego is not None
     return {
+        "score": score,
         "scenarios": [scenario.type for scenario in spec.scenarios],
         "status": ENDINGS[episode.ending],
-        "driving_score": round(driving_score(outcome, ScoreVersion(score)), 4),
+        "driving_score": round(driving_score(outcome, version), 4),
         "success": succeeded(outcome),
         "outcome": asdict(outcome),
+        "off_lane_m": round(criteria.off_lane.metres, 3),
+        "past_junction": _past_junction(outcome.completion, stage),
         "comfort": round(comfort(episode.trace), 4),
-        "efficiency": round(episode.criteria.pace.efficiency, 2),
-        "infractions": [asdict(event) for event in episode.criteria.infractions],
-        "sim_s": round(episode.sim_s, 2),
-        "wall_s": round(episode.wall_s, 2),
+        "efficiency": None if math.isnan(efficiency) else round(efficiency, 4),
+        "infractions": [asdict(event) for event in criteria.infractions],
+        "length": round(float(np.linalg.norm(np.diff(route.xyz, axis=0), axis=1).sum()), 3),
+        "end": [round(float(v), 3) for v in (*stage.ego.pose[:2], stage.ego.z)],
+        "sim_s": round(episode.sim_s, 3),
+        "wall_s": round(episode.wall_s, 3),
     }
 
 
-def outcome_of(episode: Episode, stage: Stage) -> Outcome:
+def _past_junction(completion: float, stage: Stage) -> bool:
+    """Whether ego came 8 m into the first junction of its route, as Bench2Drive counts it."""
+    route = stage.route
+    inside = np.flatnonzero(stage.graph.junction[route.lane] >= 0)
+    return bool(len(inside)) and completion * route.length > float(route.s[inside[0]]) + 8.0
+
+
+def outcome_of(episode: Episode, stage: Stage, version: ScoreVersion) -> Outcome:
     """What an episode counts in the scores."""
     criteria = episode.criteria
     partners = [event.partner_type for event in criteria.collisions.infractions]
@@ -261,16 +294,46 @@ def outcome_of(episode: Episode, stage: Stage) -> Outcome:
         scenario_timeouts=len(stage.timeouts),
         missed_yields=len(stage.missed_yields),
         off_lane=criteria.off_lane.share,
+        slowness=slowness_of(criteria.pace, version),
     )
 
 
-def known_rows(folder: Path) -> dict[str, Row]:
-    """Return the rows of an earlier run by their key; those of errors are driven again."""
+def describe(config: BenchConfig, suite: Suite) -> Path:
+    """Write what the bench's report says of it beside its rows; return the file."""
+    config.path.mkdir(parents=True, exist_ok=True)
+    about = {
+        "suite": suite.name, "score": config.score, "planners": config.planners,
+        "git": git_hash(), "left_out": [str(error) for error in suite.errors],
+    }  # fmt: skip
+    (path := config.path / ABOUT).write_text(json.dumps(about, indent=2) + "\n")
+    return path
+
+
+def slowness_of(pace: Pace, version: ScoreVersion) -> tuple[float, ...]:
+    """The checks of the minimum speed that count, with the four digits that upstream gives."""
+    if version is ScoreVersion.LEADERBOARD_1_0:
+        return ()
+    if version is ScoreVersion.BENCH2DRIVE:
+        return tuple(round(share, 4) for share in pace.shares())
+    shares = (round(share, 4) for share in pace.shares(4))
+    return tuple(share for share in shares if share < 1.0)
+
+
+def known_rows(folder: Path, score: str) -> dict[str, Row]:
+    """Return the rows of an earlier run by their key.
+
+    Those of errors and of other scores, which end routes otherwise, are driven again. A last line
+    that was being written when the bench was killed is taken away.
+    """
     path = folder / ROWS
     if not path.is_file():
         return {}
-    rows = [json.loads(line) for line in path.read_text().splitlines()]
-    return {row["key"]: row for row in rows if "error" not in row}
+    text = path.read_text()
+    whole = text[: text.rfind("\n") + 1]
+    if whole != text:
+        path.write_text(whole)
+    rows = [json.loads(line) for line in whole.splitlines()]
+    return {row["key"]: row for row in rows if "error" not in row and row["score"] == score}
 
 
 def keep(folder: Path, job: Job, row: Row) -> Row:
@@ -282,46 +345,28 @@ def keep(folder: Path, job: Job, row: Row) -> Row:
     return row
 
 
-def summary(rows: Sequence[Row], config: BenchConfig) -> dict[str, Any]:
-    """What `--json` prints."""
-    planners = {}
-    for planner in config.planners:
-        ok = [row for row in rows if row["planner"] == planner and "error" not in row]
-        planners[planner] = {
-            "drives": len(ok),
-            "driving_score": round(_mean(row["driving_score"] for row in ok), 3),
-            "success_rate": round(_mean(float(row["success"]) for row in ok), 4),
-            "errors": sum(row["planner"] == planner and "error" in row for row in rows),
-        }
-    return {"planners": planners, "outputs": str(config.path)}
+def report(
+    config: BenchConfig, suite: Suite, jobs: Sequence[Job], rows: Mapping[str, Row], job: Job
+) -> None:
+    """Write anew the results file that `job` belongs to: that of its planner and its seed."""
+    mine = [other.key for other in jobs if (other.planner, other.seed) == (job.planner, job.seed)]
+    known = [rows[key] for key in mine if key in rows]
+    write_results(config.path / job.run, suite.routes, known, ScoreVersion(config.score))
 
 
-def _mean(values: Iterable[float]) -> float:
-    found = list(values)
-    return statistics.mean(found) if found else float("nan")
+def conclude(
+    config: BenchConfig, suite: Suite, jobs: Sequence[Job], rows: Mapping[str, Row]
+) -> dict[str, Summary]:
+    """Write all results files and the table of rows; return what they say of the planners."""
+    for job in {job.run: job for job in jobs}.values():
+        report(config, suite, jobs, rows, job)
+    asked = [rows[job.key] for job in jobs]
+    if asked:
+        write_parquet(config.path, asked)
+    return summary(asked, config.planners, config.score)
 
 
-def table(rows: Sequence[Row], score: str) -> Table:
-    """Return one line a planner."""
-    columns = ("planner", "drives", "driving score", "success %", "completion %", "collisions",
-               "red lights", "stop signs", "timeouts", "comfort %", "errors")  # fmt: skip
-    shown = Table(*columns, title=f"score {score}")
-    for planner in dict.fromkeys(row["planner"] for row in rows):
-        mine = [row for row in rows if row["planner"] == planner]
-        ok = [row for row in mine if "error" not in row]
-
-        def mean(values: Iterable[float]) -> str:
-            return f"{_mean(values):.1f}"
-
-        def total(*kinds: str, ok: list[Row] = ok) -> str:
-            return str(sum(row["outcome"][kind] for row in ok for kind in kinds))
-
-        shown.add_row(
-            planner, str(len(mine)), mean(row["driving_score"] for row in ok),
-            mean(100.0 * row["success"] for row in ok),
-            mean(100.0 * row["outcome"]["completion"] for row in ok),
-            total("pedestrians", "vehicles", "statics"), total("red_lights"),
-            total("stop_signs"), total("scenario_timeouts"),
-            mean(100.0 * row["comfort"] for row in ok), str(len(mine) - len(ok)),
-        )  # fmt: skip
-    return shown
+def keep_metrics(config: BenchConfig, job: Job, spec: RouteSpec, episode: Episode) -> None:
+    """Write what Bench2Drive's tools want to have of each drive, where its score counts."""
+    if config.score == ScoreVersion.BENCH2DRIVE:
+        write_metric_info(config.path / job.run / save_name(spec), episode.trace)

@@ -31,6 +31,7 @@ GOAL_TOLERANCE = 3.0  # [m] before the end of the route that counts as there
 SPEEDING_MARGIN = 0.5  # [m/s] above the limit that is not counted: a speedometer's width
 NEARBY = 50.0  # [m]
 LANE_MARGIN = 0.5  # [m] beyond a lane's edge that ego's middle may be
+STRETCHES = 20  # of a route, on which speeds are compared in Bench2Drive
 AGAINST = np.radians(120.0)  # from a lane's direction, beyond which ego drives against it
 
 
@@ -179,37 +180,38 @@ class OffLane:
 
 
 class Pace:
-    """How fast ego is, compared with the other vehicles, on equal stretches of the route.
+    """How fast ego is, compared with the other vehicles, on equal stretches of the route."""
 
-    Args:
-        route: the way to go.
-        stretches: into how many it is cut: 4 in the Leaderboard, 20 in Bench2Drive.
-    """
-
-    def __init__(self, route: Route, stretches: int = 20) -> None:
-        self._length, self._stretches = route.length, stretches
-        self._sums = np.zeros((stretches, 2))  # of ego's speed, of the others' mean speed
+    def __init__(self, route: Route) -> None:
+        self._length = route.length
+        self._sums = np.zeros((STRETCHES, 2))  # of ego's speed, of the others' mean speed
         self._passed = 0  # stretches
         self._s = 0.0
 
     def update(self, tick: Tick) -> None:
         """Take one tick in."""
         self._s = max(self._s, tick.s)
-        self._passed = min(int(self._stretches * self._s / self._length), self._stretches)
+        self._passed = min(int(STRETCHES * self._s / self._length), STRETCHES)
         actors = tick.observation.actors
-        if actors is None or self._passed == self._stretches:
+        if actors is None or self._passed == STRETCHES:
             return
         drives = (actors.kind != AgentKind.WALKER) & (actors.kind != AgentKind.PROP)
         if drives.any():
             others = float(np.hypot(*actors.velocity[drives].T).mean())
             self._sums[self._passed] += np.abs(tick.observation.ego.speed), others
 
-    @property
-    def shares(self) -> list[float]:
-        """Ego's mean speed as a share of the others', by stretch that was passed."""
+    def shares(self, stretches: int = STRETCHES) -> list[float]:
+        """Ego's mean speed as a share of the others', by stretch that was passed.
+
+        Args:
+            stretches: into how many the route is cut, a divisor of `STRETCHES`: 4 in the
+                Leaderboard.
+        """
+        each = STRETCHES // stretches
         nearly = self._s > 0.95 * self._length
-        passed = self._stretches if nearly else self._passed
-        return [ego / others if others > 0.0 else 1.0 for ego, others in self._sums[:passed]]
+        passed = stretches if nearly else self._passed // each
+        sums = self._sums.reshape(stretches, each, 2).sum(axis=1)[:passed]
+        return [float(ego / others) if others > 0.0 else 1.0 for ego, others in sums]
 
     @property
     def efficiency(self) -> float:
@@ -217,7 +219,7 @@ class Pace:
 
         It is the mean over the stretches; those of more than 1000 % do not count.
         """
-        kept = [share for share in self.shares if share <= 10.0]
+        kept = [share for share in self.shares() if share <= 10.0]
         return 100.0 * float(np.mean(kept)) if kept else float("nan")
 
 

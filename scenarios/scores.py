@@ -39,8 +39,8 @@ class Outcome:
         scenario_timeouts: scenarios that ego did not get through in time.
         missed_yields: emergency vehicles that ego did not let pass.
         off_lane: share of the driven way outside ego's lanes, [0, 1].
-        slowness: at each check of the minimum speed that failed, ego's speed as a share of that of
-            the others, 0 or more.
+        slowness: at each check of the minimum speed that counts, ego's speed as a share of that of
+            the others, 0 or more: one that failed, in Bench2Drive every one.
     """
 
     completion: float

@@ -91,6 +91,7 @@ class Infraction:
         partner: actor id, 0 for none.
         partner_type: its blueprint id.
         impulse: [N s].
+        z: [m] of ego.
     """
 
     kind: str
@@ -104,6 +105,7 @@ class Infraction:
     partner: int = 0
     partner_type: str = ""
     impulse: float = 0.0
+    z: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -173,5 +175,5 @@ def infraction_at(
     x, y = (float(v) for v in tick.observation.ego.pose[:2])
     return Infraction(
         kind, tick.t, tick.observation.frame, x, y, tick.s, at_fault, reason, partner,
-        partner_type, impulse,
+        partner_type, impulse, tick.observation.ego.z,
     )  # fmt: skip

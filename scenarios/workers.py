@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import signal
 import traceback
@@ -22,8 +23,9 @@ def run_jobs(
 ) -> Iterator[tuple[Job, Row]]:
     """Play jobs in worker processes and yield their rows as they come.
 
-    One whose worker died, or that raised something unforeseen, is played once more; one that raised
-    ValueError has said what is wrong with it. Its row has an `error` in the end.
+    One whose worker died, or that raised something unforeseen, is played once more, by a new
+    worker: the old one's server may be what is broken. One that raised ValueError has said what is
+    wrong with it. Its row has an `error` in the end.
 
     Args:
         jobs: to play, of any picklable type.
@@ -45,9 +47,11 @@ def run_jobs(
                 assert worker.task is not None
                 job, tried = worker.task
                 row = worker.take()
-                if worker.task is not None:  # it is gone
+                again = row.pop("again", False)
+                if again:
                     crew.remove(worker)
-                if row.pop("again", False) and tried < TRIES:
+                    worker.dismiss()
+                if again and tried < TRIES:
                     pending.append((job, tried + 1))
                 else:
                     yield job, row | {"tries": tried}
@@ -67,21 +71,20 @@ class _Worker:
         theirs.close()
 
     def give(self, job: Any, tried: int) -> None:
-        """Hand a job over."""
+        """Hand a job over; that it is gone by now is found when the row is taken."""
         self.task = job, tried
-        self.connection.send(job)
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            self.connection.send(job)
 
     def take(self) -> Row:
-        """Return the row of the job; one with an `error`, and `task` kept, when it has died."""
+        """Return the row of the job; one with an `error` when it has died."""
+        self.task = None
         try:
-            row = self.connection.recv()
+            return self.connection.recv()
         except (EOFError, ConnectionResetError):
             self.process.join()
-            return {
-                "error": f"its process died (exit code {self.process.exitcode})", "again": True
-            }  # fmt: skip
-        self.task = None
-        return row
+            code = self.process.exitcode
+            return {"error": f"its process died (exit code {code})", "again": True}
 
     def dismiss(self) -> None:
         """End the process, at once where it is at work; its session leaves its world in order."""
@@ -91,6 +94,7 @@ class _Worker:
         self.process.join(10.0)
         if self.process.is_alive():
             self.process.kill()
+            self.process.join()
 
 
 def _work(connection: Connection, play: Play) -> None:

@@ -9,7 +9,7 @@ from scenarios.suites.xml import finite
 
 
 class Parameters:
-    """Typed access to the parameters of one scenario; remembers what nobody asked for.
+    """Typed access to the parameters of one scenario.
 
     Args:
         spec: of the scenario.
@@ -17,7 +17,6 @@ class Parameters:
 
     def __init__(self, spec: ScenarioSpec) -> None:
         self._spec = spec
-        self._asked: set[str] = set()
 
     def number(self, name: str, default: float | None = None) -> float:
         """Return `<name value="..."/>`, in the unit of the file.
@@ -88,12 +87,7 @@ class Parameters:
         x, y, z = (self._number(found, axis) for axis in "xyz")
         return Place.from_carla(x, y, z)
 
-    def unused(self) -> list[str]:
-        """Names that the file gives and nobody asked for."""
-        return sorted(set(self._spec.parameters) - self._asked)
-
     def _find(self, name: str, needed: bool) -> Parameter | None:
-        self._asked.add(name)
         found = self._spec.parameters.get(name)
         if found is None and needed:
             raise SuiteError(

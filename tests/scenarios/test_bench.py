@@ -7,11 +7,12 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from pyarrow import parquet
 from typer.testing import CliRunner
 
 from headway.cli import app, compose_drive
 from headway.road.lane_graph import LaneKind
-from scenarios.bench import make_bench
+from scenarios.bench import known_rows, make_bench
 
 SCENARIO = """<scenario name="{kind}_1" type="{kind}">
 <trigger_point x="{x}" y="{y}" z="0" yaw="{yaw}"/><distance value="50"/></scenario>"""
@@ -54,29 +55,88 @@ def rows_of(folder):
     return {row.pop("key"): {k: v for k, v in row.items() if k != "wall_s"} for row in rows}
 
 
+def untimed(folder):
+    """Every results file of a bench, without wall times."""
+    found = {}
+    for path in sorted(folder.glob("*/results.json")):
+        results = json.loads(path.read_text())
+        checkpoint = results["_checkpoint"]
+        for record in (checkpoint["global_record"], *checkpoint["records"]):
+            del record["meta"]["duration_system"]
+        found[path.parent.name] = results
+    return found
+
+
 @pytest.mark.timeout(240)
 def test_routes_are_driven_and_scored_and_what_is_known_is_not_driven_again(suite, tmp_path):
-    summary, said = bench(suite, tmp_path / "two", "workers=2")
+    told = ("workers=2", "score=bench2drive")
+    summary, said = bench(suite, tmp_path / "two", *told)
     said = " ".join(said.split())
     assert "the town 'Atlantis' is not installed" in said
     assert "mine.xml:6: <scenario>: scenarios of type 'Flood' are not ours yet" in said
     mpc = summary["planners"]["mpc"]
-    assert mpc == {"drives": 2, "driving_score": 100.0, "success_rate": 1.0, "errors": 0}
+    assert (mpc["drives"], mpc["errors"]) == (2, 0)
+    assert (mpc["driving_score"], mpc["success_rate"]) == (100.0, 1.0)
+    assert mpc["abilities"] == {"Overtaking": 1.0}
     rows = rows_of(tmp_path / "two")
     assert set(rows) == {"mpc 0 1", "mpc 1 1"}
     assert rows["mpc 0 1"]["scenarios"] == ["ParkedObstacle"]
     assert rows["mpc 0 1"]["status"] == "Completed"
-    again, _ = bench(suite, tmp_path / "two", "workers=2")
-    assert again == summary
+    assert len(rows["mpc 0 1"]["outcome"]["slowness"]) == 20
+    results = untimed(tmp_path / "two")["mpc-1"]
+    assert results["entry_status"] == "Finished"
+    assert results["_checkpoint"]["global_record"]["scores_mean"]["score_composed"] == 100.0
+    table = parquet.read_table(tmp_path / "two" / "rows.parquet").to_pydict()
+    assert table["route"] == ["0", "1"]
+    assert table["driving_score"] == [100.0, 100.0]
+    with (tmp_path / "two" / "rows.jsonl").open("a") as file:
+        file.write('{"town": "gri')  # killed while writing
+    again, _ = bench(suite, tmp_path / "two", *told)
+    assert again["planners"] == summary["planners"]
     assert rows_of(tmp_path / "two") == rows
+    for record in results["_checkpoint"]["records"]:
+        _check_motion(tmp_path / "two" / "mpc-1" / record["save_name"] / "metric_info.json")
+
+
+def _check_motion(path):
+    """What the file says of places, directions and accelerations belongs together."""
+    steps = json.loads(path.read_text())
+    assert list(steps) == [str(k) for k in range(len(steps))]
+    series = {name: np.array([step[name] for step in steps.values()]) for name in steps["0"]}
+    velocity = np.diff(series["location"], axis=0) / 0.05
+    ahead, right = series["forward_vector"][1:], series["right_vector"][1:]
+    along = np.einsum("ij,ij->i", velocity, ahead)
+    assert along.max() > 5.0
+    assert np.abs(np.einsum("ij,ij->i", velocity, right)).max() < 0.3 * along.max()
+    np.testing.assert_allclose(
+        ahead[:, 0] * right[:, 1] - ahead[:, 1] * right[:, 0], 1.0, atol=1e-3
+    )
+    yaw = np.radians(series["rotation"][1:, 2])
+    np.testing.assert_allclose(np.column_stack([np.cos(yaw), np.sin(yaw)]), ahead[:, :2], atol=1e-3)
+    turned = np.diff(np.unwrap(yaw)) / 0.05
+    rate = np.radians(series["angular_velocity"][2:, 2])
+    assert np.abs(turned - rate).mean() < 0.02
+    gained = along[-1] - along[0]
+    accel = np.einsum("ij,ij->i", series["acceleration"][1:], ahead)
+    assert 0.05 * accel[1:].sum() == pytest.approx(gained, abs=1.0)
+
+
+def test_rows_of_errors_and_of_other_scores_are_driven_again(tmp_path):
+    rows = [{"key": "a", "score": "2.1"}, {"key": "b", "score": "1.0"}, {"key": "c", "error": "no"}]
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert set(known_rows(tmp_path, "2.1")) == {"a"}
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-def test_rows_do_not_depend_on_how_many_drive(suite, tmp_path):
+def test_rows_and_results_do_not_depend_on_how_many_drive(suite, tmp_path):
     for workers in (1, 2):
-        bench(suite, tmp_path / str(workers), f"workers={workers}", "planners=[mpc,idm_mobil]")
+        told = (f"workers={workers}", "planners=[mpc,idm_mobil]", "seeds=2")
+        bench(suite, tmp_path / str(workers), *told)
     assert rows_of(tmp_path / "1") == rows_of(tmp_path / "2")
+    results = untimed(tmp_path / "1")
+    assert sorted(results) == ["idm_mobil-1", "idm_mobil-2", "mpc-1", "mpc-2"]
+    assert results == untimed(tmp_path / "2")
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,9 @@ from headway.road.lane_graph import LaneKind, StopKind
 from headway.road.queries import lane_width
 from headway.road.routing import plan_route
 from headway.types import AgentKind, SignalState
+from scenarios.bench import slowness_of
 from scenarios.criteria import GOAL_TOLERANCE
+from scenarios.scores import ScoreVersion
 from scenarios.tick import Intent
 from tests.scenarios.conftest import DT, HALF_LENGTH, Film, Other, along, route_over, times
 
@@ -205,10 +207,16 @@ def test_pace_compares_ego_with_the_other_vehicles_stretch_by_stretch(grid):
     walks = np.column_stack([x + 90.0 * times(seconds), 0 * s + y, 0 * s + yaw])
     others = [Other(2, drives), Other(3, faster), Other(4, walks, AgentKind.WALKER)]
     pace = Film(grid, way, s, others=others).judge().pace
-    assert len(pace.shares) == 20
-    assert pace.shares == pytest.approx([1.0] * 20, rel=0.02)
+    assert pace.shares() == pytest.approx([1.0] * 20, rel=0.02)
+    assert pace.shares(4) == pytest.approx([1.0] * 4, rel=0.02)
     half = Film(grid, way, s[: len(s) // 2], others=others[1:]).judge().pace
-    assert len(half.shares) == 9
+    assert len(half.shares()) == 9
+    assert half.shares(4) == pytest.approx([0.75], rel=0.02), "the second ends at the half"
     assert half.efficiency == pytest.approx(75.0, rel=0.02)
+    assert slowness_of(half, ScoreVersion.LEADERBOARD_2_1) == pytest.approx([0.75], rel=0.02)
+    assert slowness_of(half, ScoreVersion.LEADERBOARD_1_0) == ()
+    assert len(slowness_of(half, ScoreVersion.BENCH2DRIVE)) == 9
     alone = Film(grid, way, s).judge().pace
+    assert slowness_of(alone, ScoreVersion.LEADERBOARD_2_1) == (), "as fast as the others counts"
+    assert slowness_of(alone, ScoreVersion.BENCH2DRIVE) == (1.0,) * 20, "there all are listed"
     assert alone.efficiency == 100.0, "nobody to compare with"

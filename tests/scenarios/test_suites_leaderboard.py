@@ -92,7 +92,6 @@ def test_parameters_are_typed_and_their_errors_name_the_line(suite):
     assert parameters.interval("frequency") == (20.0, 60.0)
     flow = parameters.place("flow")
     assert (flow.x, flow.y, flow.z) == (5.0, -6.0, 7.0)
-    assert parameters.unused() == ["direction"]
     with pytest.raises(SuiteError, match=r"mixed\.xml:17: <direction>: .*right, left.* got 'up'"):
         parameters.choice("direction", ("right", "left"), "right")
     with pytest.raises(SuiteError, match=r"mixed\.xml:12: <scenario>: Accident needs a <offset>"):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
+import time
 from functools import partial
 from pathlib import Path
 
@@ -38,6 +40,36 @@ def test_every_job_is_reported_and_who_died_is_tried_again(tmp_path, workers):
     assert "no such road" in rows[7]["error"]
     assert rows[7]["tries"] == 2
     assert rows[8] == {"error": "no such town", "tries": 1}
+
+
+BROKEN: list[int] = []
+
+
+def stumble(job: int) -> dict:
+    """Job 0 breaks something that the process goes on holding."""
+    BROKEN.extend([job] if job == 0 else [])
+    if BROKEN:
+        raise RuntimeError("the server is gone")
+    return {"pid": os.getpid()}
+
+
+def test_who_met_something_unforeseen_plays_no_other_job():
+    rows = dict(run_jobs(range(4), stumble, 1))
+    assert "the server is gone" in rows[0]["error"]
+    assert all("error" not in rows[job] and rows[job]["tries"] == 1 for job in (1, 2, 3))
+
+
+def test_who_dies_between_two_jobs_costs_none():
+    rows = {}
+    for job, row in run_jobs(range(1, 5), stumble, 1):
+        rows[job] = row
+        if job == 1:
+            os.kill(row["pid"], signal.SIGKILL)
+            while multiprocessing.active_children():  # reaps it
+                time.sleep(0.01)
+    assert sorted(rows) == [1, 2, 3, 4]
+    assert not any("error" in row for row in rows.values())
+    assert rows[1]["pid"] not in {rows[job]["pid"] for job in (2, 3, 4)}
 
 
 def test_who_stops_early_leaves_no_process_behind(tmp_path):
