@@ -30,15 +30,20 @@ from scenarios.comfort import comfort
 from scenarios.config import DriveConfig
 from scenarios.episode import Episode, run_episode
 from scenarios.families import PLAYS
+from scenarios.openscenario.play import STORY_OVER, play_story
+from scenarios.openscenario.world import StoryStage
 from scenarios.scores import Outcome, ScoreVersion, driving_score, succeeded
 from scenarios.stage import Cast, Stage
 from scenarios.suites.leaderboard import read_routes
+from scenarios.suites.openscenario import read_stories
+from scenarios.suites.openscenario_spec import StorySpec
 from scenarios.suites.spec import RouteSpec, Suite, SuiteError
 
 ROWS = "rows.jsonl"
 ENDINGS = {
     "completed": "Completed", "off_route": "Failed - Agent deviated from the route",
     "blocked": "Failed - Agent got blocked", "time_limit": "Failed - Agent timed out",
+    STORY_OVER: "Completed",
 }  # fmt: skip
 
 # When a route ends (docs/upstream_formats.md, section 2). Leaderboard 2 gives 300 s and, for each
@@ -59,7 +64,7 @@ class BenchConfig:
     """What is compared, and how; drives themselves are configured as those of `headway drive`.
 
     Attributes:
-        suite: file of routes.
+        suite: file of routes, an OpenSCENARIO file (`.xosc`) or a folder of those.
         planners: names of planners.
         seeds: traffic seeds of each route, from 1 on.
         workers: processes, with a server each; the rows do not depend on their number.
@@ -151,7 +156,7 @@ def jobs_of(config: BenchConfig) -> tuple[Suite, list[Job]]:
     return replace(suite, routes=tuple(fit), errors=(*suite.errors, *errors.values())), sorted(jobs)
 
 
-def _unfit(route: RouteSpec, towns: set[str]) -> SuiteError | None:
+def _unfit(route: RouteSpec | StorySpec, towns: set[str]) -> SuiteError | None:
     """Why a route cannot be driven here."""
     if route.town not in towns:
         return SuiteError(
@@ -169,11 +174,12 @@ def _unfit(route: RouteSpec, towns: set[str]) -> SuiteError | None:
 
 @cache
 def suite_in(path: str) -> Suite:
-    """Return the suite of a file, which is read once."""
-    return read_routes(Path(path))
+    """Return the suite of a file or folder, which is read once."""
+    stories = path.endswith(".xosc") or Path(path).is_dir()
+    return read_stories(Path(path)) if stories else read_routes(Path(path))
 
 
-def spec_of(suite: str, route: str) -> RouteSpec:
+def spec_of(suite: str, route: str) -> RouteSpec | StorySpec:
     """Return a route of a suite's file."""
     return next(spec for spec in suite_in(suite).routes if spec.id == route)
 
@@ -194,8 +200,8 @@ _sessions: dict[str, Session] = {}
 
 
 def play_route(
-    spec: RouteSpec, session: Session, driver: Driver, config: DriveConfig, background: Traffic,
-    seed: int,
+    spec: RouteSpec | StorySpec, session: Session, driver: Driver, config: DriveConfig,
+    background: Traffic, seed: int,
 ) -> tuple[Episode, Stage]:  # fmt: skip
     """Drive one route of a suite among its scenarios.
 
@@ -210,6 +216,8 @@ def play_route(
     Raises:
         ValueError: the town has no way through its keypoints, or a scenario cannot be played.
     """
+    if isinstance(spec, StorySpec):
+        return play_story(spec, session, driver, config, background, seed)
     route = route_through(session.lane_graph, spec.keypoints[:, :2])
     stage = Stage(session, route, seed)
     cast = Cast(stage, PLAYS, spec.scenarios, background)
@@ -227,14 +235,16 @@ def play_route(
     return episode, stage
 
 
-def row_of(spec: RouteSpec, episode: Episode, stage: Stage, score: str) -> Row:
+def row_of(spec: RouteSpec | StorySpec, episode: Episode, stage: Stage, score: str) -> Row:
     """Return the figures of one drive."""
     outcome = outcome_of(episode, stage)
+    verdicts = stage.verdicts if isinstance(stage, StoryStage) else {}
     return {
         "scenarios": [scenario.type for scenario in spec.scenarios],
         "status": ENDINGS[episode.ending],
         "driving_score": round(driving_score(outcome, ScoreVersion(score)), 4),
-        "success": succeeded(outcome),
+        "success": all(verdicts.values()) if verdicts else succeeded(outcome),
+        "criteria": verdicts,
         "outcome": asdict(outcome),
         "comfort": round(comfort(episode.trace), 4),
         "efficiency": round(episode.criteria.pace.efficiency, 2),
@@ -251,7 +261,7 @@ def outcome_of(episode: Episode, stage: Stage) -> Outcome:
     walkers = sum(name.startswith("walker.") for name in partners)
     vehicles = sum(name.startswith("vehicle.") for name in partners)
     return Outcome(
-        completion=criteria.completion.share,
+        completion=1.0 if episode.ending == STORY_OVER else criteria.completion.share,
         pedestrians=walkers,
         vehicles=vehicles,
         statics=len(partners) - walkers - vehicles,

@@ -62,7 +62,7 @@ class Episode:
 
     Attributes:
         criteria: all of them, with what happened.
-        ending: `completed`, `off_route`, `blocked` or `time_limit`.
+        ending: `completed`, `off_route`, `blocked`, `time_limit` or what the caller gave.
         sim_s: [s] simulated.
         wall_s: [s] that the loop took.
         trace: of the driver.
@@ -84,6 +84,7 @@ def run_episode(
     progress: Progress | None = None,
     clock: Callable[[], float] = time.perf_counter,
     patient: Callable[[], bool] = lambda: False,
+    over: Callable[[], str] = lambda: "",
 ) -> Episode:
     """Drive `route` once and judge it.
 
@@ -96,11 +97,13 @@ def run_episode(
         progress: hears about each tick.
         clock: [s] wall time.
         patient: whether, in this tick, standing is no reason to end.
+        over: why, for reasons of its own, the episode ends in this tick; empty: it goes on. It is
+            asked first when the episode begins.
     """
     driver.reset()
     observation = simulator.reset(route, seed)
     graph: LaneGraph = observation.lane_graph
-    criteria, ending = Criteria(graph, route), _Ending(config, route, patient)
+    criteria, ending = Criteria(graph, route), _Ending(config, route, patient, over)
     tick = criteria.update(observation, Intent())
     begin = clock()
     while not (over := ending.of(tick, criteria)):
@@ -121,8 +124,11 @@ def _intent(trace: Trace) -> Intent:
 class _Ending:
     """Decides whether an episode is over."""
 
-    def __init__(self, config: EpisodeConfig, route: Route, patient: Callable[[], bool]) -> None:
-        self._config, self._patient = config, patient
+    def __init__(
+        self, config: EpisodeConfig, route: Route, patient: Callable[[], bool],
+        over: Callable[[], str],
+    ) -> None:  # fmt: skip
+        self._config, self._patient, self._over = config, patient, over
         self._limit_s = config.limit_s(route)
         self._moved_t = 0.0
 
@@ -131,6 +137,8 @@ class _Ending:
         observation: Observation = tick.observation
         if abs(observation.ego.speed) > STANDING or self._patient():
             self._moved_t = tick.t
+        if reason := self._over():
+            return reason
         if criteria.completion.share >= 1.0:
             return "completed"
         if abs(tick.d) > self._config.off_route:

@@ -46,6 +46,17 @@ async def first(*branches: Branch) -> int:
             branch.close()
 
 
+async def all_of(*branches: Branch) -> None:
+    """Run all at once until every one has ended."""
+    running = list(branches)
+    try:
+        while running := [branch for branch in running if not ended(branch)]:
+            await next_tick()
+    finally:
+        for branch in branches:
+            branch.close()
+
+
 def ended(branch: Branch) -> bool:
     """Step a coroutine once; whether that was its end."""
     try:

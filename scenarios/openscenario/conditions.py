@@ -1,0 +1,194 @@
+"""Whether the conditions of a trigger hold."""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections import deque
+from collections.abc import Callable
+
+import numpy as np
+
+from headway.road.routing import route_through
+from headway.road.shapes import box_polygons
+from headway.types import AgentKind
+from scenarios.openscenario.elements import Elements
+from scenarios.openscenario.world import Player, StoryStage, along_and_across
+from scenarios.script import until
+from scenarios.suites.openscenario_spec import (
+    ByEntity,
+    CollisionCondition,
+    Compared,
+    Condition,
+    DistanceCondition,
+    ElementStateCondition,
+    HeadwayCondition,
+    MotionCondition,
+    ParameterCondition,
+    Position,
+    RelativeSpeedCondition,
+    SignalCondition,
+    TimeCondition,
+    Trigger,
+)
+from scenarios.suites.spec import SuiteError
+
+TOUCH = 0.1  # [m] between two boxes that is a collision: contacts keep them about that far apart
+EXACT = 1e-6  # within which two numbers are equal
+RULES: dict[str, Callable[[float, float], bool]] = {
+    "greaterThan": operator.gt, "lessThan": operator.lt,
+    "greaterOrEqual": operator.ge, "lessOrEqual": operator.le,
+    "equalTo": lambda a, b: abs(a - b) < EXACT, "notEqualTo": lambda a, b: abs(a - b) >= EXACT,
+}  # fmt: skip
+KINDS = {
+    "pedestrian": AgentKind.WALKER, "vehicle": AgentKind.VEHICLE, "miscellaneous": AgentKind.PROP,
+}  # fmt: skip
+
+
+async def triggered(stage: StoryStage, elements: Elements, trigger: Trigger) -> None:
+    """Wait until all conditions of one of the trigger's groups are met."""
+    groups = [[_Watch(stage, elements, c) for c in group] for group in trigger]
+
+    def met() -> bool:
+        # Every condition looks in every tick, or it would miss its edge.
+        return any([all([watch.met() for watch in group]) for group in groups])
+
+    await until(met)
+
+
+class _Watch:
+    """A condition that is being watched.
+
+    An edge that has been seen stays seen: those of one group need not fall into one tick. What is
+    true at the first look has risen. Without an edge it is the present that counts.
+    """
+
+    def __init__(self, stage: StoryStage, elements: Elements, condition: Condition) -> None:
+        self._stage, self._elements, self._condition = stage, elements, condition
+        self._before = False
+        self._first = True
+        self._seen: float | None = None  # [s] when its edge was seen
+        self._held: deque[tuple[float, bool]] = deque()
+        self._read = len(elements.log)
+
+    def met(self) -> bool:
+        """Look once."""
+        holds, now, delay = self._holds(), self._stage.time, self._condition.delay
+        if self._condition.edge == "none":
+            self._held.append((now, holds))
+            while len(self._held) > 1 and self._held[1][0] <= now - delay + EXACT:
+                self._held.popleft()
+            return self._held[0][1] and self._held[0][0] <= now - delay + EXACT
+        rose = holds and not self._before
+        fell = self._before and not holds
+        edge = {"rising": rose, "falling": fell, "risingOrFalling": rose or fell}
+        if self._seen is None and edge[self._condition.edge]:
+            self._seen = now
+        self._before = holds
+        return self._seen is not None and now >= self._seen + delay - EXACT
+
+    def _holds(self) -> bool:
+        stage = self._stage
+        match self._condition.test:
+            case ByEntity(entities=names, every=every, test=test):
+                players = [stage.players.get(name) for name in names]
+                found = [p is not None and holds_for(stage, p, test) for p in players]
+                return all(found) if every else any(found)
+            case TimeCondition(than=than):
+                return _compare(stage.time, than)
+            case ParameterCondition(name=name, rule=rule, value=value):
+                return _compare_words(stage.parameters.get(name, ""), rule, value)
+            case SignalCondition(signal=signal, state=state, source=source):
+                light = stage.light(signal)
+                if light is None:
+                    raise SuiteError(source, f"the town has no traffic light {signal!r}")
+                return light.get_state().name.lower() == state
+            case ElementStateCondition(kind=kind, name=name, state=state):
+                new, self._read = self._elements.log[self._read :], len(self._elements.log)
+                happened = any((h.kind, h.name, h.what) == (kind, name, state) for h in new)
+                return happened or self._elements.state(kind, name) == state
+
+
+def holds_for(stage: StoryStage, player: Player, test: object) -> bool:
+    """Whether an entity meets a condition now."""
+    match test:
+        case MotionCondition(what=what, than=than):
+            own = {
+                "speed": player.speed, "acceleration": player.accel, "stood": player.stood,
+                "travelled": player.travelled, "off_road": player.off_road,
+                "end_of_road": player.end_of_road,
+            }  # fmt: skip
+            return _compare(own[what], than)
+        case DistanceCondition(to=to, kind=kind, freespace=free, than=than):
+            away = _distance(stage, player, to, kind, free)
+            return away is not None and _compare(away, than)
+        case HeadwayCondition(to=to, closing=closing, freespace=free, than=than):
+            away = _distance(stage, player, to, "cartesian", free)
+            if away is None:
+                return False
+            speed = _closing_speed(stage, player, to) if closing else player.speed
+            return _compare(away / speed if speed > 0.0 else math.inf, than)
+        case RelativeSpeedCondition(entity=entity, than=than):
+            other = stage.players.get(entity)
+            return other is not None and _compare(player.speed - other.speed, than)
+        case CollisionCondition(with_=with_, by_kind=by_kind):
+            return any(
+                other is not player and _free_distance(player, other) < TOUCH
+                for name, other in stage.players.items()
+                if (other.kind == KINDS[with_] if by_kind else name == with_)
+            )
+    raise TypeError(f"no condition: {test!r}")
+
+
+def _distance(
+    stage: StoryStage, player: Player, to: Position | str, kind: str, free: bool
+) -> float | None:
+    """[m] from somebody to an entity or place; None while the entity is not in the world."""
+    other = stage.players.get(to) if isinstance(to, str) else None
+    if other is None and isinstance(to, str):
+        return None
+    place = other.place if other is not None else stage.places.find(to)  # pyright: ignore
+    along, across = along_and_across(player, place.x, place.y)
+    if kind == "cartesian":
+        both = free and other is not None
+        return _free_distance(player, other) if both else math.hypot(along, across)
+    if kind == "route":
+        return route_through(stage.graph, np.array([player.pose[:2], (place.x, place.y)])).length
+    side = 0 if kind == "longitudinal" else 1
+    away = abs(along if side == 0 else across)
+    if free:
+        away -= float(player.extent[side]) + (float(other.extent[side]) if other else 0.0)
+    return max(away, 0.0)
+
+
+def _free_distance(player: Player, other: Player | None) -> float:
+    """[m] between two boxes."""
+    assert other is not None
+    reach = float(np.hypot(*player.extent) + np.hypot(*other.extent))
+    centres = float(np.hypot(*(player.pose[:2] - other.pose[:2])))
+    if centres > reach + 200.0:  # far apart, the corners do not matter
+        return centres - reach
+    poses, extents = np.stack([player.pose, other.pose]), np.stack([player.extent, other.extent])
+    ours, theirs = box_polygons(poses, extents)
+    return float(ours.distance(theirs))
+
+
+def _closing_speed(stage: StoryStage, player: Player, to: Position | str) -> float:
+    """[m/s] at which somebody comes nearer to an entity or place."""
+    other = stage.players[to] if isinstance(to, str) else None
+    place = other.place if other is not None else stage.places.find(to)  # pyright: ignore
+    way = np.array([place.x, place.y]) - player.pose[:2]
+    theirs = other.velocity if other is not None else np.zeros(2)
+    return float((player.velocity - theirs) @ way / max(np.hypot(*way), EXACT))
+
+
+def _compare(value: float, than: Compared) -> bool:
+    return RULES[than.rule](value, than.value)
+
+
+def _compare_words(word: str, rule: str, value: str) -> bool:
+    """Numbers as such; other words can only be equal or not."""
+    try:
+        return RULES[rule](float(word), float(value))
+    except ValueError:
+        return (word == value) == (rule == "equalTo") if rule in ("equalTo", "notEqualTo") else False
