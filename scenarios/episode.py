@@ -106,13 +106,13 @@ def run_episode(
     criteria, ending = Criteria(graph, route), _Ending(config, route, patient, over)
     tick = criteria.update(observation, Intent())
     begin = clock()
-    while not (over := ending.of(tick, criteria)):
+    while not (why := ending.of(tick, criteria)):
         command = driver.act(observation)
         observation = simulator.step(command)
         tick = criteria.update(observation, _intent(driver.trace))
         if progress is not None:
             progress(criteria.completion.share, observation.t, clock() - begin)
-    return Episode(criteria, over, observation.t, clock() - begin, driver.trace)
+    return Episode(criteria, why, observation.t, clock() - begin, driver.trace)
 
 
 def _intent(trace: Trace) -> Intent:

@@ -119,8 +119,9 @@ async def speed(stage: StoryStage, player: Player, action: SpeedAction) -> None:
         player.want(goal)
         await _lasts(stage, player, dynamics)
     else:
-        await _blend(stage, _duration(dynamics, begin, goal, 0.5 * (begin + goal)),
-                     lambda x: player.want(begin + SHAPES[dynamics.shape](x) * (goal - begin)))  # fmt: skip
+        share, change = SHAPES[dynamics.shape], goal - begin
+        seconds = _duration(dynamics, begin, goal, 0.5 * (begin + goal))
+        await _blend(stage, seconds, lambda x: player.want(begin + share(x) * change))
     while action.continuous and action.relative_to:
         player.want(_goal_speed(stage, action))
         await next_tick()

@@ -51,7 +51,8 @@ async def triggered(stage: StoryStage, elements: Elements, trigger: Trigger) -> 
 
     def met() -> bool:
         # Every condition looks in every tick, or it would miss its edge.
-        return any([all([watch.met() for watch in group]) for group in groups])
+        looked = [[watch.met() for watch in group] for group in groups]
+        return any(all(group) for group in looked)
 
     await until(met)
 
@@ -102,7 +103,7 @@ class _Watch:
                 light = stage.light(signal)
                 if light is None:
                     raise SuiteError(source, f"the town has no traffic light {signal!r}")
-                return light.get_state().name.lower() == state
+                return str(light.get_state()).lower() == state
             case ElementStateCondition(kind=kind, name=name, state=state):
                 new, self._read = self._elements.log[self._read :], len(self._elements.log)
                 happened = any((h.kind, h.name, h.what) == (kind, name, state) for h in new)
@@ -164,7 +165,7 @@ def _distance(
 def _free_distance(player: Player, other: Player | None) -> float:
     """[m] between two boxes."""
     assert other is not None
-    reach = float(np.hypot(*player.extent) + np.hypot(*other.extent))
+    reach = float(np.linalg.norm(player.extent) + np.linalg.norm(other.extent))
     centres = float(np.hypot(*(player.pose[:2] - other.pose[:2])))
     if centres > reach + 200.0:  # far apart, the corners do not matter
         return centres - reach
@@ -191,4 +192,6 @@ def _compare_words(word: str, rule: str, value: str) -> bool:
     try:
         return RULES[rule](float(word), float(value))
     except ValueError:
-        return (word == value) == (rule == "equalTo") if rule in ("equalTo", "notEqualTo") else False
+        return (
+            (word == value) == (rule == "equalTo") if rule in ("equalTo", "notEqualTo") else False
+        )

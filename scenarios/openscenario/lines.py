@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from headway.road.lane_graph import LaneGraph, LaneKind
@@ -36,16 +38,34 @@ def walk(graph: LaneGraph, lane: int, s: float, way: float) -> tuple[int, float]
 
 def lane_line(graph: LaneGraph, lane: int, s: float, way: float = 1000.0) -> Route:
     """The line along the lanes from a place, straight on at forks, for as far as they go."""
+    pieces = lane_pieces(graph, lane, s, way)
+    if sum(piece.s_to - piece.s_from for piece in pieces) < STEP:  # at the very end of a road
+        last = pieces[-1]
+        pieces[-1] = LanePiece(last.lane, last.s_to - 2.0 * STEP, last.s_to)
+    return lay_route(graph, pieces)
+
+
+def lane_pieces(graph: LaneGraph, lane: int, s: float, way: float) -> list[LanePiece]:
+    """The pieces of lanes of `lane_line`."""
     pieces: list[LanePiece] = []
     while lane >= 0 and way > 0.0:
         end = min(s + way, float(graph.length[lane]))
         pieces.append(LanePiece(lane, s, end))
         way -= end - s
         lane, s = _straight_on(graph, lane, True), 0.0
-    if sum(piece.s_to - piece.s_from for piece in pieces) < STEP:  # at the very end of a road
-        last = pieces[-1]
-        pieces[-1] = LanePiece(last.lane, last.s_to - 2.0 * STEP, last.s_to)
-    return lay_route(graph, pieces)
+    return pieces
+
+
+def ways_on(graph: LaneGraph, lane: int, s: float, way: float) -> Iterator[list[LanePiece]]:
+    """All ways along the lanes from a place, `way` [m] long or to the end; straightest first."""
+    end = min(s + way, float(graph.length[lane]))
+    left, after = way - (end - s), _onward(graph, lane, True)
+    if left <= 0.0 or not after:
+        yield [LanePiece(lane, s, end)]
+        return
+    for lane_after in after:
+        for rest in ways_on(graph, lane_after, 0.0, left):
+            yield [LanePiece(lane, s, end), *rest]
 
 
 def polyline(graph: LaneGraph, xyz: Array) -> Route:
@@ -81,8 +101,13 @@ def straight_line(graph: LaneGraph, pose: Array, way: float = 300.0) -> Route:
     return polyline(graph, np.array([(x, y, 0.0), end]))
 
 
-def _straight_on(graph: LaneGraph, lane: int, forward: bool) -> int:
-    """The lane that follows, or comes before, with the least turn; -1 for none."""
+def _onward(graph: LaneGraph, lane: int, forward: bool) -> list[int]:
+    """The driving lanes that follow, or come before; the one with the least turn first."""
     found = graph.successors(lane) if forward else graph.predecessors(lane)
     drives = [int(n) for n in found if graph.kind[n] == LaneKind.DRIVING]
-    return min(drives, key=lambda n: abs(int(graph.turn[n])), default=-1)
+    return sorted(drives, key=lambda n: abs(int(graph.turn[n])))
+
+
+def _straight_on(graph: LaneGraph, lane: int, forward: bool) -> int:
+    """The first of them; -1 for none."""
+    return next(iter(_onward(graph, lane, forward)), -1)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
 
 from scenarios.openscenario.actions import GLOBAL, act, perform
 from scenarios.openscenario.conditions import triggered
 from scenarios.openscenario.elements import Elements
 from scenarios.openscenario.world import StoryStage
-from scenarios.script import Branch, all_of, first, next_tick, until
+from scenarios.script import all_of, first, next_tick, until
 from scenarios.suites.openscenario_spec import (
     Act,
     Action,
@@ -74,15 +75,17 @@ class Storyboard:
         await triggered(self._stage, self.elements, act.start)
         await self._run("act", act.name, lambda: self._until_stopped(act))
 
-    async def _until_stopped(self, act: Act) -> None:
+    async def _until_stopped(self, act: Act) -> bool:
+        """Whether its stop trigger ended it."""
         groups = all_of(*(self._group(group) for group in act.groups))
-        await first(groups, triggered(self._stage, self.elements, act.stop))
+        return await first(groups, triggered(self._stage, self.elements, act.stop)) == 1
 
     async def _group(self, group: ManeuverGroup) -> None:
-        for _ in range(group.count):
+        for k in range(group.count):
+            if k:
+                await next_tick()
             maneuvers = [self._maneuver(m, group.actors) for m in group.maneuvers]
             await self._run("maneuverGroup", group.name, lambda m=maneuvers: all_of(*m))
-            await next_tick()
 
     async def _maneuver(self, maneuver: Maneuver, actors: Sequence[str]) -> None:
         running: set[str] = set()
@@ -116,14 +119,16 @@ class Storyboard:
             there = [self._stage.players[name] for name in actors if name in self._stage.players]
             await all_of(*(perform(self._stage, player, action) for player in there))
 
-    async def _run(self, kind: str, name: str, body: Callable[[], Branch]) -> None:
-        """Note how an element begins and ends."""
+    async def _run(
+        self, kind: str, name: str, body: Callable[[], Coroutine[Any, None, object]]
+    ) -> None:
+        """Note how an element begins and ends; a body that returns True was stopped."""
         how, elements = "stopTransition", self.elements
         elements.enter(kind, name, "runningState")
         elements.happens(self._stage.time, kind, name, "startTransition")
         try:
-            await body()
-            how = "endTransition"
+            if await body() is not True:
+                how = "endTransition"
         finally:
             elements.enter(kind, name, "completeState")
             elements.happens(self._stage.time, kind, name, how)

@@ -87,7 +87,7 @@ class Player:
     @property
     def speed(self) -> float:
         """[m/s]."""
-        return float(np.hypot(*self.velocity))
+        return float(np.linalg.norm(self.velocity))
 
     @property
     def place(self) -> Place:

@@ -73,17 +73,13 @@ def read_private(node: Node) -> Action:
         SuiteError: it is not ours, or something in it is wrong.
     """
     at = node.only()
+    if at.tag in ("LongitudinalAction", "LateralAction", "RoutingAction"):
+        return {"Lo": _longitudinal, "La": _lateral, "Ro": _routing}[at.tag[:2]](at.only())
     match at.tag:
-        case "LongitudinalAction":
-            return _longitudinal(at.only())
-        case "LateralAction":
-            return _lateral(at.only())
         case "SynchronizeAction":
             return _synchronize(at)
         case "TeleportAction":
             return TeleportAction(read_position(at))
-        case "RoutingAction":
-            return _routing(at.only())
         case "ActivateControllerAction":
             return _activate(at)
         case "ControllerAction":
@@ -205,7 +201,10 @@ def _parameter(at: Node) -> ParameterAction:
 
 
 def _dynamics(at: Node) -> Dynamics:
-    shape, dimension = at.choice("dynamicsShape", SHAPES), at.choice("dynamicsDimension", DIMENSIONS)
+    shape, dimension = (
+        at.choice("dynamicsShape", SHAPES),
+        at.choice("dynamicsDimension", DIMENSIONS),
+    )
     return Dynamics(shape, dimension, at.positive("value"))
 
 
@@ -223,5 +222,9 @@ def _weather(environment: Node) -> Mapping[str, float]:
     values["wind_intensity"] = 30.0
     if (rain := weather.find("Precipitation")) and rain.word("precipitationType", "") == "rain":
         intensity = 100.0 * min(rain.positive("intensity", 0.0), 1.0)
-        values |= {"precipitation": intensity, "wetness": intensity, "precipitation_deposits": 100.0}
+        values |= {
+            "precipitation": intensity,
+            "wetness": intensity,
+            "precipitation_deposits": 100.0,
+        }
     return values

@@ -29,6 +29,13 @@ KINDS = {
     "cartesianDistance": "cartesian", "euclidianDistance": "cartesian",
     "longitudinal": "longitudinal", "lateral": "lateral",
 }  # fmt: skip
+# What of an entity's own motion, and the attribute that it is compared with.
+MOTION = {
+    "SpeedCondition": ("speed", "value"), "AccelerationCondition": ("acceleration", "value"),
+    "TraveledDistanceCondition": ("travelled", "value"),
+    "StandStillCondition": ("stood", "duration"), "OffroadCondition": ("off_road", "duration"),
+    "EndOfRoadCondition": ("end_of_road", "duration"),
+}  # fmt: skip
 ELEMENTS = ("story", "act", "maneuverGroup", "maneuver", "event", "action")
 STATES = (
     "standbyState", "runningState", "completeState", "startTransition", "endTransition",
@@ -79,45 +86,46 @@ def _by_entity(node: Node) -> ByEntity:
 
 
 def _entity_test(at: Node) -> EntityTest:
+    if at.tag in MOTION:
+        what, attribute = MOTION[at.tag]
+        if what in ("speed", "acceleration"):
+            return MotionCondition(what, _compared(at))
+        return MotionCondition(what, Compared("greaterOrEqual", at.positive(attribute)))
+    return _between(at)
+
+
+def _between(at: Node) -> EntityTest:
+    """A condition about an entity and another one, or a place."""
+    test: EntityTest
     match at.tag:
-        case "SpeedCondition":
-            return MotionCondition("speed", _compared(at))
-        case "AccelerationCondition":
-            return MotionCondition("acceleration", _compared(at))
-        case "TraveledDistanceCondition":
-            return MotionCondition("travelled", Compared("greaterOrEqual", at.positive("value")))
-        case "StandStillCondition" | "OffroadCondition" | "EndOfRoadCondition":
-            what = {"S": "stood", "O": "off_road", "E": "end_of_road"}[at.tag[0]]
-            return MotionCondition(what, Compared("greaterOrEqual", at.positive("duration")))
         case "ReachPositionCondition":
             within = Compared("lessOrEqual", at.positive("tolerance"))
-            return DistanceCondition(read_position(at), "cartesian", False, within)
+            test = DistanceCondition(read_position(at), "cartesian", False, within)
         case "DistanceCondition":
-            along = at.flag("alongRoute", False)
-            kind = _kind(at, "cartesianDistance")
-            return DistanceCondition(
-                read_position(at), "route" if along else kind, at.flag("freespace"), _compared(at)
-            )
+            kind = "route" if at.flag("alongRoute", False) else _kind(at, "cartesianDistance")
+            test = DistanceCondition(read_position(at), kind, at.flag("freespace"), _compared(at))
         case "RelativeDistanceCondition":
             free = at.flag("freespace")
-            return DistanceCondition(at.word("entityRef"), _kind(at), free, _compared(at))
+            test = DistanceCondition(at.word("entityRef"), _kind(at), free, _compared(at))
         case "TimeHeadwayCondition":
             who = at.word("entityRef")
-            return HeadwayCondition(who, False, at.flag("freespace"), _compared(at))
+            test = HeadwayCondition(who, False, at.flag("freespace"), _compared(at))
         case "TimeToCollisionCondition":
             goal = at.child("TimeToCollisionConditionTarget")
             ref = goal.find("EntityRef")
             to: Position | str = ref.word("entityRef") if ref else read_position(goal)
-            return HeadwayCondition(to, True, at.flag("freespace"), _compared(at))
+            test = HeadwayCondition(to, True, at.flag("freespace"), _compared(at))
         case "RelativeSpeedCondition":
-            return RelativeSpeedCondition(at.word("entityRef"), _compared(at))
+            test = RelativeSpeedCondition(at.word("entityRef"), _compared(at))
         case "CollisionCondition":
             other = at.child("EntityRef", "ByType")
-            if other.tag == "EntityRef":
-                return CollisionCondition(other.word("entityRef"), False)
+            by_kind = other.tag == "ByType"
             kinds = ("pedestrian", "vehicle", "miscellaneous")
-            return CollisionCondition(other.choice("type", kinds), True)
-    raise at.unsupported()
+            name = other.choice("type", kinds) if by_kind else other.word("entityRef")
+            test = CollisionCondition(name, by_kind)
+        case _:
+            raise at.unsupported()
+    return test
 
 
 def _by_value(at: Node) -> Test:

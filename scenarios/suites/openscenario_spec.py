@@ -363,7 +363,7 @@ class DistanceCondition:
 
 @dataclass(frozen=True)
 class HeadwayCondition:
-    """Seconds to an entity or place at one's own speed, or at the `closing` one (until they meet)."""
+    """Seconds to an entity or place at one's own speed, or at that at which they close."""
 
     to: Position | str
     closing: bool

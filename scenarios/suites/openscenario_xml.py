@@ -1,4 +1,4 @@
-"""Elements of an OpenSCENARIO file: attributes with `$name` in place, catalogs, signs of the map."""
+"""Elements of an OpenSCENARIO file: `$name` in attributes, catalogs, signs of the map."""
 
 from __future__ import annotations
 
