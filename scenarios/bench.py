@@ -30,7 +30,7 @@ from scenarios.comfort import comfort
 from scenarios.config import DriveConfig
 from scenarios.episode import Episode, run_episode
 from scenarios.families import PLAYS
-from scenarios.openscenario.play import STORY_OVER, play_story
+from scenarios.openscenario.play import STORY_OVER, play_story, story_figures
 from scenarios.openscenario.world import StoryStage
 from scenarios.scores import Outcome, ScoreVersion, driving_score, succeeded
 from scenarios.stage import Cast, Stage
@@ -238,13 +238,11 @@ def play_route(
 def row_of(spec: RouteSpec | StorySpec, episode: Episode, stage: Stage, score: str) -> Row:
     """Return the figures of one drive."""
     outcome = outcome_of(episode, stage)
-    verdicts = stage.verdicts if isinstance(stage, StoryStage) else {}
-    return {
+    row = {
         "scenarios": [scenario.type for scenario in spec.scenarios],
         "status": ENDINGS[episode.ending],
         "driving_score": round(driving_score(outcome, ScoreVersion(score)), 4),
-        "success": all(verdicts.values()) if verdicts else succeeded(outcome),
-        "criteria": verdicts,
+        "success": succeeded(outcome),
         "outcome": asdict(outcome),
         "comfort": round(comfort(episode.trace), 4),
         "efficiency": round(episode.criteria.pace.efficiency, 2),
@@ -252,6 +250,7 @@ def row_of(spec: RouteSpec | StorySpec, episode: Episode, stage: Stage, score: s
         "sim_s": round(episode.sim_s, 2),
         "wall_s": round(episode.wall_s, 2),
     }
+    return row | story_figures(stage) if isinstance(stage, StoryStage) else row
 
 
 def outcome_of(episode: Episode, stage: Stage) -> Outcome:

@@ -12,7 +12,6 @@ import numpy as np
 from headway.road.routing import route_through
 from headway.road.shapes import box_polygons
 from headway.types import AgentKind
-from scenarios.openscenario.elements import Elements
 from scenarios.openscenario.world import Player, StoryStage, along_and_across
 from scenarios.script import until
 from scenarios.suites.openscenario_spec import (
@@ -45,9 +44,9 @@ KINDS = {
 }  # fmt: skip
 
 
-async def triggered(stage: StoryStage, elements: Elements, trigger: Trigger) -> None:
+async def triggered(stage: StoryStage, trigger: Trigger) -> None:
     """Wait until all conditions of one of the trigger's groups are met."""
-    groups = [[_Watch(stage, elements, c) for c in group] for group in trigger]
+    groups = [[_Watch(stage, c) for c in group] for group in trigger]
 
     def met() -> bool:
         # Every condition looks in every tick, or it would miss its edge.
@@ -64,13 +63,12 @@ class _Watch:
     true at the first look has risen. Without an edge it is the present that counts.
     """
 
-    def __init__(self, stage: StoryStage, elements: Elements, condition: Condition) -> None:
-        self._stage, self._elements, self._condition = stage, elements, condition
+    def __init__(self, stage: StoryStage, condition: Condition) -> None:
+        self._stage, self._condition = stage, condition
         self._before = False
-        self._first = True
         self._seen: float | None = None  # [s] when its edge was seen
         self._held: deque[tuple[float, bool]] = deque()
-        self._read = len(elements.log)
+        self._read = len(stage.elements.log)
 
     def met(self) -> bool:
         """Look once."""
@@ -105,9 +103,9 @@ class _Watch:
                     raise SuiteError(source, f"the town has no traffic light {signal!r}")
                 return str(light.get_state()).lower() == state
             case ElementStateCondition(kind=kind, name=name, state=state):
-                new, self._read = self._elements.log[self._read :], len(self._elements.log)
+                new, self._read = stage.elements.log[self._read :], len(stage.elements.log)
                 happened = any((h.kind, h.name, h.what) == (kind, name, state) for h in new)
-                return happened or self._elements.state(kind, name) == state
+                return happened or stage.elements.state(kind, name) == state
 
 
 def holds_for(stage: StoryStage, player: Player, test: object) -> bool:

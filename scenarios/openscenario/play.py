@@ -82,3 +82,17 @@ def play_story(
         raise error if isinstance(error, SuiteError) else ValueError(f"{spec.source}: {error}")
     stage.verdicts = judge(spec.criteria, episode, session.lane_graph)
     return episode, stage
+
+
+def story_figures(stage: StoryStage) -> dict[str, Any]:
+    """What a row of the bench has of a file: verdicts by criterion, and what happened when [s].
+
+    Where there are criteria, they alone say whether it was a success.
+    """
+    happened = [
+        [round(h.time, 2), h.kind, h.name, h.what]
+        for h in stage.elements.log
+        if h.kind in ("event", "action")
+    ]
+    figures: dict[str, Any] = {"criteria": stage.verdicts, "story": happened}
+    return figures | ({"success": all(stage.verdicts.values())} if stage.verdicts else {})

@@ -7,7 +7,6 @@ from typing import Any
 
 from scenarios.openscenario.actions import GLOBAL, act, perform
 from scenarios.openscenario.conditions import triggered
-from scenarios.openscenario.elements import Elements
 from scenarios.openscenario.world import StoryStage
 from scenarios.script import all_of, first, next_tick, until
 from scenarios.suites.openscenario_spec import (
@@ -30,13 +29,11 @@ class Storyboard:
     """Plays what a file tells.
 
     Attributes:
-        elements: what has happened so far.
         over: whether its stop trigger has fired, or all its stories are told.
     """
 
     def __init__(self, stage: StoryStage) -> None:
-        self._stage = stage
-        self.elements = Elements()
+        self._stage, self._elements = stage, stage.elements
         self.over = False
 
     async def play(self) -> None:
@@ -45,7 +42,7 @@ class Storyboard:
         await first(
             self._init(),
             all_of(*(self._story(story) for story in spec.stories)),
-            triggered(self._stage, self.elements, spec.stop),
+            triggered(self._stage, spec.stop),
         )
         self.over = True
 
@@ -71,14 +68,14 @@ class Storyboard:
         )
 
     async def _act(self, act: Act) -> None:
-        self.elements.enter("act", act.name, "standbyState")
-        await triggered(self._stage, self.elements, act.start)
+        self._elements.enter("act", act.name, "standbyState")
+        await triggered(self._stage, act.start)
         await self._run("act", act.name, lambda: self._until_stopped(act))
 
     async def _until_stopped(self, act: Act) -> bool:
         """Whether its stop trigger ended it."""
         groups = all_of(*(self._group(group) for group in act.groups))
-        return await first(groups, triggered(self._stage, self.elements, act.stop)) == 1
+        return await first(groups, triggered(self._stage, act.stop)) == 1
 
     async def _group(self, group: ManeuverGroup) -> None:
         for k in range(group.count):
@@ -95,11 +92,11 @@ class Storyboard:
     async def _event(self, event: Event, actors: Sequence[str], running: set[str]) -> None:
         """Wait for its trigger and do its actions, as often as it may."""
         for k in range(event.count):
-            self.elements.enter("event", event.name, "standbyState")
-            await triggered(self._stage, self.elements, event.start)
+            self._elements.enter("event", event.name, "standbyState")
+            await triggered(self._stage, event.start)
             if event.skips and running:
                 now = self._stage.time
-                self.elements.happens(now, "event", event.name, "skipTransition")
+                self._elements.happens(now, "event", event.name, "skipTransition")
             else:
                 running.add(event.name)
                 actions = [self._action(name, a, actors) for name, a in event.actions]
@@ -107,7 +104,7 @@ class Storyboard:
                 running.discard(event.name)
             if k + 1 < event.count:
                 await next_tick()
-        self.elements.enter("event", event.name, "completeState")
+        self._elements.enter("event", event.name, "completeState")
 
     async def _action(self, name: str, action: Action | None, actors: Sequence[str]) -> None:
         await self._run("action", name, lambda: self._do(action, actors))
@@ -123,7 +120,7 @@ class Storyboard:
         self, kind: str, name: str, body: Callable[[], Coroutine[Any, None, object]]
     ) -> None:
         """Note how an element begins and ends; a body that returns True was stopped."""
-        how, elements = "stopTransition", self.elements
+        how, elements = "stopTransition", self._elements
         elements.enter(kind, name, "runningState")
         elements.happens(self._stage.time, kind, name, "startTransition")
         try:

@@ -18,6 +18,7 @@ from headway.road.queries import lane_width, nearest_lane
 from headway.road.route import Route
 from headway.types import ActorSnapshot, AgentKind, Array, EgoState
 from scenarios.movers import Mover
+from scenarios.openscenario.elements import Elements
 from scenarios.openscenario.lines import lane_line, straight_line, walk
 from scenarios.openscenario.places import Places
 from scenarios.stage import Stage
@@ -127,6 +128,7 @@ class StoryStage(Stage):
         players: who is in the world, by name.
         parameters: by name, as they are by now.
         time: [s] since the storyboard began.
+        elements: of the storyboard, and what has happened.
         verdicts: of the criteria, by name, once it is over.
     """
 
@@ -139,6 +141,7 @@ class StoryStage(Stage):
         self.players: dict[str, Player] = {}
         self.parameters = dict(spec.parameters)
         self.time = 0.0
+        self.elements = Elements()
         self.verdicts: dict[str, bool] = {}
 
     def where(self, name: str) -> Place | None:
