@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+from collections.abc import Sequence
 from typing import Any
 
 import carla
@@ -53,6 +54,9 @@ class TrafficManagerTraffic:
         """Return nothing: the traffic manager sends its own."""
         del actors, ego
         return []
+
+    def keep_off(self, lines: Sequence[Route]) -> None:
+        """Nothing can be done: the traffic manager has no such wish."""
 
 
 def _is_car(blueprint: carla.ActorBlueprint) -> bool:

@@ -12,6 +12,7 @@ from typing import Any
 import carla
 import numpy as np
 
+from carla_bridge.bodies import FLAT
 from carla_bridge.frames import (
     angular_rate_from_carla,
     mirror_y,
@@ -133,6 +134,7 @@ class Body:
         extent: half length, half width [m].
         offset: bounding-box centre from the actor's origin, forward and left [m].
         bottom: height of the box's underside above the actor's origin [m].
+        stands_out: whether it is in a car's way; cars drive over flat props.
     """
 
     kind: AgentKind
@@ -140,6 +142,7 @@ class Body:
     extent: tuple[float, float]
     offset: tuple[float, float]
     bottom: float
+    stands_out: bool
 
     @staticmethod
     def of(actor: carla.Actor) -> Body:
@@ -151,6 +154,7 @@ class Body:
             extent=(box.extent.x, box.extent.y),
             offset=(box.location.x, -box.location.y),
             bottom=box.location.z - box.extent.z,
+            stands_out=not actor.type_id.startswith("static.") or box.extent.z > FLAT,
         )
 
 
@@ -202,10 +206,12 @@ class WorldReader:
             type_id = actor.type_id
             if not type_id.startswith(("vehicle.", "walker.", "static.prop")):
                 continue
-            if actor.id != self._ego.id:
+            if actor.id == self._ego.id:
+                continue
+            if actor.id not in self._bodies:
+                self._bodies[actor.id] = Body.of(actor)
+            if self._bodies[actor.id].stands_out:
                 ids.append(actor.id)
-                if actor.id not in self._bodies:
-                    self._bodies[actor.id] = Body.of(actor)
         self._ids = sorted(ids)
         bodies = [self._bodies[i] for i in self._ids]
         self._id = np.array(self._ids, dtype=np.int64)

@@ -37,6 +37,10 @@ class Traffic(Protocol):
         """Return the `carla.command`s of one tick."""
         ...
 
+    def keep_off(self, lines: Sequence[Route]) -> None:
+        """Leave these lines to somebody else, until told otherwise; vehicles on them go away."""
+        ...
+
 
 class NoTraffic:
     """An empty town."""
@@ -48,6 +52,9 @@ class NoTraffic:
         """Return nothing."""
         del actors, ego
         return []
+
+    def keep_off(self, lines: Sequence[Route]) -> None:
+        """Nobody is there."""
 
 
 @dataclass

@@ -104,6 +104,11 @@ class TrafficAdapter:
         self._control_walkers(batch)
         return batch
 
+    def keep_off(self, lines: Sequence[Route]) -> None:
+        """Leave these lines to somebody else, until told otherwise; vehicles on them go away."""
+        points = [line.xyz[:, :2] for line in lines]
+        self._model.keep_off(np.concatenate(points) if points else np.zeros((0, 2)))
+
     def _spawn_commands(self) -> tuple[list[tuple[int, Any]], list[tuple[int, Any]]]:
         model = self._model
         library = self._session.world.get_blueprint_library()

@@ -26,6 +26,7 @@ from carla_bridge.session import Session
 from carla_bridge.simulator import CarlaSimulator, Traffic
 from headway.driver import Driver
 from headway.road.routing import route_through
+from scenarios.cast import Cast
 from scenarios.comfort import comfort
 from scenarios.config import DriveConfig
 from scenarios.episode import Episode, run_episode
@@ -33,7 +34,7 @@ from scenarios.families import PLAYS
 from scenarios.openscenario.play import STORY_OVER, play_story, story_figures
 from scenarios.openscenario.world import StoryStage
 from scenarios.scores import Outcome, ScoreVersion, driving_score, succeeded
-from scenarios.stage import Cast, Stage
+from scenarios.stage import Stage
 from scenarios.suites.leaderboard import read_routes
 from scenarios.suites.openscenario import read_stories
 from scenarios.suites.openscenario_spec import StorySpec
@@ -225,7 +226,7 @@ def play_route(
     simulator = CarlaSimulator(session, config.simulator, lambda session, seed: cast)
     try:
         episode = run_episode(
-            simulator, driver, route, seed, config.episode, patient=lambda: stage.clock_holds
+            simulator, driver, route, seed, config.episode, leniency=lambda: stage.leniency
         )
     finally:
         simulator.close()
@@ -267,6 +268,7 @@ def outcome_of(episode: Episode, stage: Stage) -> Outcome:
         red_lights=len(criteria.red_lights.infractions),
         stop_signs=len(criteria.stop_signs.infractions),
         scenario_timeouts=len(stage.timeouts),
+        missed_yields=len(stage.missed_yields),
         off_lane=criteria.off_lane.share,
     )
 

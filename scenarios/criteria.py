@@ -21,6 +21,7 @@ from scenarios.tick import (
     STOP_ZONE,
     Infraction,
     Intent,
+    Leniency,
     Tick,
     infraction_at,
     lights_passed,
@@ -158,16 +159,16 @@ class OffLane:
         ego = tick.observation.ego
         step = float(np.hypot(*(ego.pose[:2] - tick.before.ego.pose[:2])))
         self._way += step
-        if step > 0.0 and self._is_off(ego):
+        if step > 0.0 and self._is_off(ego, tick.leniency.oncoming_lane):
             self.metres += step
 
-    def _is_off(self, ego: EgoState) -> bool:
+    def _is_off(self, ego: EgoState, may_go_against: bool) -> bool:
         graph, kinds = self._graph, (LaneKind.DRIVING, LaneKind.PARKING)
         x, y, yaw = map(float, ego.pose)
         lane, s, d = nearest_lane(graph, x, y, kinds=kinds, z=ego.z)
         if lane < 0 or abs(d) > 0.5 * lane_width(self._lanes, lane, s) + LANE_MARGIN:
             return True
-        if graph.junction[lane] >= 0 or graph.kind[lane] == LaneKind.PARKING:
+        if may_go_against or graph.junction[lane] >= 0 or graph.kind[lane] == LaneKind.PARKING:
             return False  # lanes of a junction cross; one may park against the direction
         return abs(wrap_angle(pose_at(graph, lane, s)[3] - yaw)) > AGAINST
 
@@ -241,12 +242,16 @@ class Criteria:
         self._before: Observation | None = None
         self._s = 0.0
 
-    def update(self, observation: Observation, intent: Intent) -> Tick:
+    def update(
+        self, observation: Observation, intent: Intent, leniency: Leniency | None = None
+    ) -> Tick:
         """Take one frame in; return it with ego's place on the route."""
         s, d, _ = project_on_route(self._route, observation.ego.pose[None, :2], self._s)
         self._s = float(s[0])
         dt = 0.0 if self._before is None else observation.t - self._before.t
-        tick = Tick(observation, self._before, intent, self._s, float(d[0]), dt)
+        tick = Tick(
+            observation, self._before, intent, self._s, float(d[0]), dt, leniency or Leniency()
+        )
         for criterion in (self.completion, self.collisions, self.red_lights, self.stop_signs,
                           self.speeding, self.density, self.off_lane, self.pace):  # fmt: skip
             criterion.update(tick)

@@ -14,7 +14,7 @@ from headway.road.route import Route
 from headway.trace import Trace
 from headway.types import Observation
 from scenarios.criteria import Criteria
-from scenarios.tick import STANDING, Intent, Tick
+from scenarios.tick import STANDING, Intent, Leniency, Tick
 
 
 class Progress(Protocol):
@@ -83,7 +83,7 @@ def run_episode(
     config: EpisodeConfig,
     progress: Progress | None = None,
     clock: Callable[[], float] = time.perf_counter,
-    patient: Callable[[], bool] = lambda: False,
+    leniency: Callable[[], Leniency] = Leniency,
     over: Callable[[], str] = lambda: "",
 ) -> Episode:
     """Drive `route` once and judge it.
@@ -96,20 +96,20 @@ def run_episode(
         config: when it ends early.
         progress: hears about each tick.
         clock: [s] wall time.
-        patient: whether, in this tick, standing is no reason to end.
+        leniency: what, in this tick, scenarios let ego do.
         over: why, for reasons of its own, the episode ends in this tick; empty: it goes on. It is
             asked first when the episode begins.
     """
     driver.reset()
     observation = simulator.reset(route, seed)
     graph: LaneGraph = observation.lane_graph
-    criteria, ending = Criteria(graph, route), _Ending(config, route, patient, over)
+    criteria, ending = Criteria(graph, route), _Ending(config, route, over)
     tick = criteria.update(observation, Intent())
     begin = clock()
     while not (why := ending.of(tick, criteria)):
         command = driver.act(observation)
         observation = simulator.step(command)
-        tick = criteria.update(observation, _intent(driver.trace))
+        tick = criteria.update(observation, _intent(driver.trace), leniency())
         if progress is not None:
             progress(criteria.completion.share, observation.t, clock() - begin)
     return Episode(criteria, why, observation.t, clock() - begin, driver.trace)
@@ -124,18 +124,15 @@ def _intent(trace: Trace) -> Intent:
 class _Ending:
     """Decides whether an episode is over."""
 
-    def __init__(
-        self, config: EpisodeConfig, route: Route, patient: Callable[[], bool],
-        over: Callable[[], str],
-    ) -> None:  # fmt: skip
-        self._config, self._patient, self._over = config, patient, over
+    def __init__(self, config: EpisodeConfig, route: Route, over: Callable[[], str]) -> None:
+        self._config, self._over = config, over
         self._limit_s = config.limit_s(route)
         self._moved_t = 0.0
 
     def of(self, tick: Tick, criteria: Criteria) -> str:
         """Return why it is over, or nothing."""
         observation: Observation = tick.observation
-        if abs(observation.ego.speed) > STANDING or self._patient():
+        if abs(observation.ego.speed) > STANDING or tick.leniency.standing:
             self._moved_t = tick.t
         if reason := self._over():
             return reason

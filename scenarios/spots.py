@@ -6,9 +6,11 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from headway.frames import wrap_angle
 from headway.road.lane_graph import LaneGraph, LaneKind
-from headway.road.line import same_place
-from headway.road.queries import lane_width, nearest_lane, pose_at
+from headway.road.line import LanePiece, lay_route, same_place
+from headway.road.queries import lane_width, nearest_lane, pose_at, project
+from headway.road.route import Route
 from scenarios.suites.spec import Place
 
 
@@ -59,11 +61,101 @@ class Spot:
             lane = onward[0]
         return Spot(self.graph, lane, max(s, 0.0))
 
+    def onward(self, distance: float) -> Spot:
+        """So far on along the lanes, straight on at each fork, through junctions as well."""
+        spot, left = self, distance
+        while spot.s + left > (length := float(self.graph.length[spot.lane])):
+            lane = straight_on(self.graph, spot.lane)
+            if lane < 0:
+                return Spot(self.graph, spot.lane, length)
+            left -= length - spot.s
+            spot = Spot(self.graph, lane, 0.0)
+        return Spot(self.graph, spot.lane, spot.s + left)
+
+    def back(self, distance: float) -> Spot:
+        """So far back along the lanes, but not into a junction."""
+        lane, s = self.lane, self.s - distance
+        while s < 0.0:
+            before = [p for p in map(int, self.graph.predecessors(lane)) if self._drives(p)]
+            if not before or self.graph.junction[before[0]] >= 0:
+                return Spot(self.graph, lane, 0.0)
+            lane = before[0]
+            s += float(self.graph.length[lane])
+        return Spot(self.graph, lane, s)
+
+    def line(self, length: float) -> Route:
+        """The line from here on along the lanes, straight on at each fork."""
+        pieces, spot, left = [], self, length
+        while left > 0.0 and spot.lane >= 0:
+            end = min(spot.s + left, float(self.graph.length[spot.lane]))
+            pieces.append(LanePiece(spot.lane, spot.s, end))
+            left -= end - spot.s
+            spot = Spot(self.graph, straight_on(self.graph, spot.lane), 0.0)
+        return lay_route(self.graph, pieces)
+
+    def next_lane(self, side: int) -> Spot:
+        """The place abreast in the driving lane of this direction beside this one.
+
+        Args:
+            side: 1 for the left one, -1 for the right one.
+
+        Raises:
+            ValueError: there is none.
+        """
+        lane = int((self.graph.left if side > 0 else self.graph.right)[self.lane])
+        if lane < 0 or not self._drives(lane):
+            where = "left" if side > 0 else "right"
+            raise ValueError(f"{self._words} has no driving lane on its {where}")
+        return Spot(self.graph, lane, same_place(self.graph, self.lane, self.s, lane))
+
+    def oncoming(self) -> Spot:
+        """The place abreast in the innermost lane of the other direction.
+
+        Raises:
+            ValueError: it is a one-way road.
+        """
+        lane = self.lane
+        while (left := int(self.graph.left[lane])) >= 0:
+            lane = left
+        other = int(self.graph.opposite[lane])
+        if other < 0 or not self._drives(other):
+            raise ValueError(f"{self._words} has no oncoming lane")
+        x, y, _, _ = pose_at(self.graph, self.lane, self.s)
+        return Spot(self.graph, other, project(self.graph, other, x, y)[0])
+
+    def siblings(self) -> list[Spot]:
+        """The places abreast in the driving lanes of this direction, leftmost first."""
+        spot, found = self, []
+        while (left := int(self.graph.left[spot.lane])) >= 0 and self._drives(left):
+            spot = spot.next_lane(1)
+        found.append(spot)
+        while (right := int(self.graph.right[spot.lane])) >= 0 and self._drives(right):
+            found.append(spot := spot.next_lane(-1))
+        return found
+
     def beside(self, left: float, turn: float = 0.0, along: float = 0.0) -> Place:
         """A pose `left` [m] of the centre line, turned by `turn` [rad], `along` [m] on."""
         x, y, z, yaw = pose_at(self.graph, self.lane, self.s)
         cos, sin = math.cos(yaw), math.sin(yaw)
         return Place(x + along * cos - left * sin, y + along * sin + left * cos, z, yaw + turn)
+
+    def parked(self, side: int, half_width: float, outwards: float) -> Place:
+        """Where a car stands in the lane beside this one, whatever lane that is.
+
+        Args:
+            side: 1 for the left one, -1 for the right one.
+            half_width: [m] of the car.
+            outwards: share of the lane's spare width by which it is moved from its middle, away
+                from this lane.
+
+        Raises:
+            ValueError: no lane is there.
+        """
+        beside = next(self._outwards(side), None)
+        if beside is None:
+            raise ValueError(f"{self._words} has no lane beside it to park on")
+        spare = beside[1] - half_width
+        return self.beside(side * (0.5 * self.width + 0.5 * beside[1] + outwards * spare))
 
     def edge(self, side: int) -> float:
         """How far left [m] the outer edge of the lanes of this direction lies, parking included.
@@ -100,5 +192,22 @@ class Spot:
             yield LaneKind(graph.kind[lane]), float(lane_width(graph.arrays(), lane, s))
             lane = int(beside[lane])
 
+    @property
+    def _words(self) -> str:
+        x, y, _, _ = pose_at(self.graph, self.lane, self.s)
+        return f"{self.graph.name}: the lane at x {x:.1f}, y {y:.1f}"
+
     def _drives(self, lane: int) -> bool:
         return self.graph.kind[lane] == LaneKind.DRIVING
+
+
+def straight_on(graph: LaneGraph, lane: int) -> int:
+    """The lane of its kind that follows with the least bend, -1 where none follows."""
+    follow = [n for n in map(int, graph.successors(lane)) if graph.kind[n] == graph.kind[lane]]
+    return min(follow, key=lambda n: abs(bend(graph, n)), default=-1)
+
+
+def bend(graph: LaneGraph, lane: int) -> float:
+    """[rad] by which a lane turns from its beginning to its end, left positive."""
+    first, last = graph.point_start[lane], graph.point_start[lane + 1] - 1
+    return wrap_angle(float(graph.yaw[last] - graph.yaw[first]))

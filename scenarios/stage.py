@@ -1,23 +1,26 @@
-"""What the scenarios of a route see of the world, and the hands with which they act."""
+"""The world of a route's scenarios: what they see of it, and the hands with which they act."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cached_property
 from typing import Any
 
 import carla
 import numpy as np
 
 from carla_bridge.session import Session
-from carla_bridge.simulator import NoTraffic, Traffic, carla_transform
-from headway.frames import wrap_angles
-from headway.road.frenet import project_on_route
+from carla_bridge.simulator import carla_transform
+from headway.road.frenet import route_poses
 from headway.road.route import Route
-from headway.types import ActorSnapshot, EgoState
-from scenarios.script import Branch, Script, first, until
+from headway.vehicle import vehicle_info
+from scenarios.movers import Mover
+from scenarios.script import next_tick
 from scenarios.spots import Spot
-from scenarios.suites.spec import Place, ScenarioSpec
+from scenarios.suites.spec import Place
+from scenarios.view import View
 
 BUILD_RANGE = 500.0  # [m] to its trigger within which a scenario sets up its actors
 REACHED = 2.0  # [m] before its trigger at which it goes off
@@ -25,7 +28,7 @@ TRIGGER_OFF, TRIGGER_TURN = 2.0, np.radians(10.0)  # [m], [rad] a trigger may be
 LIFT = {"vehicle": 0.2, "static": 0.02, "walker": 1.0}  # [m] above the ground where one appears
 
 
-class Stage:
+class Stage(View):
     """The world of one episode.
 
     Args:
@@ -34,57 +37,46 @@ class Stage:
         seed: of every choice.
 
     Attributes:
-        graph: the town.
-        dt: [s] of a tick.
-        t: [s] since ego was placed.
-        ego: as of the last frame.
-        ego_s: [m] along the route.
-        timeouts: names of the scenarios that ego did not get through in time.
+        rng: for choices.
     """
 
     def __init__(self, session: Session, route: Route, seed: int) -> None:
-        self._session, self.route, self.graph = session, route, session.lane_graph
-        self.dt = session.dt
+        super().__init__(session.lane_graph, route, session.dt)
+        self._session = session
         self.rng = np.random.Generator(np.random.PCG64([seed, 11]))
-        self.t = self.ego_s = 0.0
-        self.ego: EgoState | None = None
-        self.actors: ActorSnapshot | None = None
-        self.timeouts: list[str] = []
-        self._clocks = 0
         self._batch: list[Any] = []
-
-    @property
-    def clock_holds(self) -> bool:
-        """Whether a scenario's own clock runs: standing is no reason to end the route then."""
-        return self._clocks > 0
-
-    def see(self, actors: ActorSnapshot | None, ego: EgoState, dt: float) -> None:
-        """Take a frame in."""
-        hint = self.ego_s if self.ego is not None else None
-        self.actors, self.ego = actors, ego
-        self.ego_s = float(project_on_route(self.route, ego.pose[None, :2], hint)[0][0])
-        self.t += dt
+        self._movers: dict[int, Mover] = {}
+        self._closed: list[Route] = []
 
     def take_commands(self) -> list[Any]:
         """Return what has to be sent with the next tick."""
         batch, self._batch = self._batch, []
+        if self.actors is not None and self.ego is not None:
+            for mover in self._movers.values():
+                batch += mover.commands(self.actors, self.ego, self.dt)
         return batch
 
     # Who is there.
 
     def vehicles(self, **attributes: str) -> list[str]:
         """Blueprints of vehicles with these attributes, sorted: `base_type="car"`."""
-        library = self._session.world.get_blueprint_library()
-        return sorted(b.id for b in library.filter("vehicle.*") if _matches(b, attributes))
+        return sorted(b.id for b in self._library.filter("vehicle.*") if _matches(b, attributes))
+
+    @cached_property
+    def _library(self) -> carla.BlueprintLibrary:
+        return self._session.world.get_blueprint_library()
 
     def cars(self) -> list[str]:
         """Blueprints of cars of the second generation, which upstream's scenarios take; sorted."""
         return self.vehicles(base_type="car", generation="2")
 
+    def traffic_cars(self) -> list[str]:
+        """Blueprints of cars with lights that are nothing special, of which flows are made."""
+        return self.vehicles(base_type="car", has_lights="true", special_type="")
+
     def walkers(self) -> list[str]:
         """Blueprints of walkers, sorted."""
-        library = self._session.world.get_blueprint_library()
-        return sorted(b.id for b in library.filter("walker.pedestrian.*"))
+        return sorted(b.id for b in self._library.filter("walker.pedestrian.*"))
 
     def choose(self, among: Sequence[str]) -> str:
         """One of them, by the seed."""
@@ -96,7 +88,37 @@ class Stage:
         Raises:
             ValueError: something stands there, or there is no such blueprint.
         """
-        model = self._session.world.get_blueprint_library().find(blueprint)
+        actor = self._spawn(blueprint, where, role)
+        if blueprint.startswith("vehicle."):
+            hold = carla.VehicleControl(brake=1.0, hand_brake=True)
+            self._batch.append(carla.command.ApplyVehicleControl(actor, hold))
+        return actor
+
+    def launch(
+        self, blueprint: str, line: Route, speed: float, s: float = 0.0, offset: float = 0.0,
+        heeds: bool = True, role: str = "scenario",
+    ) -> Mover:  # fmt: skip
+        """Spawn a vehicle that follows a line; see `Mover`.
+
+        Raises:
+            ValueError: something stands there, or there is no such blueprint.
+        """
+        x, y, z, yaw = map(float, route_poses(line, np.array([s]), offset)[0])
+        actor = self._spawn(blueprint, Place(x, y, z, yaw), role)
+        mover = self._movers[actor] = Mover(actor, blueprint, line, s, speed, offset, heeds)
+        return mover
+
+    def set_going(
+        self, actor: int, line: Route, speed: float, offset: float = 0.0, heeds: bool = True
+    ) -> Mover:
+        """Let a vehicle that stands follow a line from its beginning on; see `Mover`."""
+        blueprint = self._session.world.get_actor(actor).type_id  # pyright: ignore
+        mover = self._movers[actor] = Mover(actor, blueprint, line, 0.0, 0.0, offset, heeds)
+        mover.wanted = speed
+        return mover
+
+    def _spawn(self, blueprint: str, where: Place, role: str) -> int:
+        model = self._library.find(blueprint)
         if model.has_attribute("role_name"):
             model.set_attribute("role_name", role)
         xyz = np.array([where.x, where.y, where.z + LIFT[blueprint.partition(".")[0]]])
@@ -105,14 +127,16 @@ class Stage:
         if answer.error:
             raise ValueError(f"{blueprint} at x {where.x:.1f}, y {where.y:.1f}: {answer.error}")
         self._session.own([answer.actor_id])
-        if blueprint.startswith("vehicle."):
-            hold = carla.VehicleControl(brake=1.0, hand_brake=True)
-            self._batch.append(carla.command.ApplyVehicleControl(answer.actor_id, hold))
         return int(answer.actor_id)
 
     def half_length(self, actor: int) -> float:
         """[m] of an actor's bounding box."""
         return float(self._session.world.get_actor(actor).bounding_box.extent.x)  # pyright: ignore
+
+    def park(self, model: str, spot: Spot, side: int, outwards: float) -> int:
+        """Place a car in the lane beside a spot, see `Spot.parked`."""
+        half_width = float(vehicle_info(model).extent[1])
+        return self.place(model, spot.parked(side, half_width, outwards), "scenario no lights")
 
     async def walk(self, walker: int, yaw: float, speed: float, way: float) -> None:
         """Let a walker go straight on.
@@ -129,127 +153,63 @@ class Stage:
             self._batch.append(carla.command.ApplyWalkerControl(walker, control))  # pyright: ignore
             await self.seconds(duration)
 
+    def open_door(self, vehicle: int, side: int) -> None:
+        """Open the front door on the left (1) or on the right (-1)."""
+        door = carla.VehicleDoor.FL if side > 0 else carla.VehicleDoor.FR
+        self._session.world.get_actor(vehicle).open_door(door)  # pyright: ignore
+
+    def move_ego(self, where: Place) -> None:
+        """Put ego somewhere else, at once."""
+        assert self.ego is not None
+        xyz = np.array([where.x, where.y, where.z + LIFT["vehicle"]])
+        move = carla.command.ApplyTransform(self.ego.id, carla_transform(xyz, where.yaw or 0.0))
+        self._session.client.apply_batch_sync([move], False)
+
+    def disturb(self, throttle: float, steer_norm: float) -> None:
+        """Add so much to what ego was told last."""
+        assert self.ego is not None
+        ego: Any = self._session.world.get_actor(self.ego.id)
+        control = ego.get_control()
+        control.throttle = float(np.clip(control.throttle + throttle, 0.0, 1.0))
+        control.steer = float(np.clip(control.steer - steer_norm, -1.0, 1.0))
+        self._batch.append(carla.command.ApplyVehicleControl(self.ego.id, control))
+
+    async def shift(self, mover: Mover, to: float, duration: float) -> None:
+        """Move a vehicle over to `to` [m] left of its line within so long [s]."""
+        begin, start = mover.offset, self.t
+        while (part := (self.t - start) / duration) < 1.0:
+            mover.offset = begin + (to - begin) * max(part, 0.0)
+            await next_tick()
+        mover.offset = to
+
     def remove(self, actors: Iterable[int]) -> None:
         """Take actors out of the world."""
-        self._session.destroy(actors)
+        gone = list(actors)
+        for actor in gone:
+            self._movers.pop(actor, None)
+        self._session.destroy(gone)
 
-    # Moments of the drive.
+    @property
+    def closed_lines(self) -> Sequence[Route]:
+        """Which the background's vehicles have to keep off."""
+        return self._closed
 
-    async def seconds(self, duration: float) -> None:
-        """Wait so long [s]."""
-        end = self.t + duration
-        await until(lambda: self.t >= end - 1e-9)
-
-    async def triggered(self, spec: ScenarioSpec) -> None:
-        """Wait until ego comes to the scenario's trigger."""
-        at = self.trigger_s(spec)
-        await until(lambda: self.ego_s > at - REACHED)
-
-    async def near(self, where: Place, distance: float) -> None:
-        """Wait until ego's middle is within `distance` [m] of a place."""
-        await until(lambda: self.distance_to(where) < distance)
-
-    async def about_to_reach(self, where: Place, seconds: float, distance: float) -> None:
-        """Wait until ego, going on as fast as it is, is so near to a place in time, or in way."""
-
-        def soon() -> bool:
-            assert self.ego is not None
-            away, speed = self.distance_to(where), float(np.hypot(*self.ego.velocity))
-            return away < distance or away < seconds * speed
-
-        await until(soon)
-
-    async def driven(self, way: float) -> None:
-        """Wait until ego has come `way` [m] on along its route."""
-        end = self.ego_s + way
-        await until(lambda: self.ego_s >= end)
-
-    async def passed(self, spot: Spot) -> None:
-        """Wait until ego's middle is beyond the line across the lane at `spot`."""
-        place, yaw = spot.beside(0.0), spot.yaw
-        await until(lambda: self._along(place, yaw) > 0.0)
-
-    async def in_time(self, name: str, moment: Branch, limit: float = 240.0) -> None:
-        """Wait for `moment`, at most so long [s]; when it is too late, note that.
-
-        While this clock runs, ego may stand for as long as it likes.
-        """
-        self._clocks += 1
+    @contextmanager
+    def closed(self, *lines: Route) -> Iterator[None]:
+        """Keep the background's vehicles off these lines meanwhile."""
+        self._closed += lines
         try:
-            if await first(moment, self.seconds(limit)):
-                self.timeouts.append(name)
+            yield
         finally:
-            self._clocks -= 1
+            gone = {id(line) for line in lines}
+            self._closed = [line for line in self._closed if id(line) not in gone]
 
-    def distance_to(self, where: Place) -> float:
-        """[m] from ego's middle."""
-        assert self.ego is not None
-        return float(np.hypot(self.ego.pose[0] - where.x, self.ego.pose[1] - where.y))
-
-    def trigger_s(self, spec: ScenarioSpec) -> float:
-        """Where [m] on the route a scenario's trigger lies.
-
-        Raises:
-            ValueError: the route does not lead through it.
-        """
-        at, route = spec.trigger, self.route
-        off = np.hypot(route.xyz[:, 0] - at.x, route.xyz[:, 1] - at.y)
-        turned = np.abs(wrap_angles(route.yaw - (at.yaw or 0.0)))
-        fits = (off < TRIGGER_OFF) & (turned < TRIGGER_TURN)
-        if not fits.any():
-            raise ValueError(
-                f"{spec.source}: the route does not lead through the trigger of {spec.name}"
-            )
-        return float(route.s[np.argmin(np.where(fits, off, math.inf))])
-
-    def _along(self, place: Place, yaw: float) -> float:
-        assert self.ego is not None
-        dx, dy = self.ego.pose[0] - place.x, self.ego.pose[1] - place.y
-        return float(dx * math.cos(yaw) + dy * math.sin(yaw))
-
-
-Play = Callable[[Stage, ScenarioSpec], Branch]
-
-
-class Cast:
-    """A `Traffic`: the scenarios of a route, among the background traffic.
-
-    Args:
-        stage: the world.
-        plays: the coroutines that play the types of scenarios.
-        specs: the scenarios of the route.
-        background: who else is on the road.
-    """
-
-    def __init__(
-        self,
-        stage: Stage,
-        plays: Mapping[str, Play],
-        specs: Sequence[ScenarioSpec],
-        background: Traffic | None = None,
-    ) -> None:
-        self.stage, self.script = stage, Script()
-        self._background = background or NoTraffic()
-        for k, spec in enumerate(specs):
-            self.script.start(f"{k} {spec.name}", self._play(plays[spec.type], spec))
-
-    def spawn(self, ego: EgoState, route: Route) -> None:
-        """Bring the scenarios' actors into the world, and the background."""
-        self.stage.see(None, ego, 0.0)
-        self.script.step()
-        self._background.spawn(ego, route)
-
-    def commands(self, actors: ActorSnapshot, ego: EgoState) -> list[Any]:
-        """Return the `carla.command`s of one tick."""
-        self.stage.see(actors, ego, self.stage.dt)
-        self.script.step()
-        return self.stage.take_commands() + self._background.commands(actors, ego)
-
-    async def _play(self, play: Play, spec: ScenarioSpec) -> None:
-        """Play a scenario as soon as its trigger is in reach."""
-        self.stage.trigger_s(spec)  # it is on the route, or fails now
-        await self.stage.near(spec.trigger, BUILD_RANGE)
-        await play(self.stage, spec)
+    def lights(self, signals: Iterable[int]) -> list[carla.TrafficLight]:
+        """Traffic lights of these rows of `LaneGraph.signal_id`."""
+        wanted = {str(self.graph.signal_id[k]) for k in signals}
+        there = self._session.world.get_actors().filter("traffic.traffic_light*")
+        found = [light for light in there if light.get_opendrive_id() in wanted]  # pyright: ignore
+        return sorted(found, key=lambda light: light.id)  # pyright: ignore
 
 
 def _matches(blueprint: carla.ActorBlueprint, attributes: dict[str, str]) -> bool:

@@ -37,6 +37,19 @@ class Intent:
 
 
 @dataclass(frozen=True)
+class Leniency:
+    """What scenarios let ego do for now.
+
+    Attributes:
+        standing: to stand for as long as it likes.
+        oncoming_lane: to drive in the lanes of the other direction.
+    """
+
+    standing: bool = False
+    oncoming_lane: bool = False
+
+
+@dataclass(frozen=True)
 class Tick:
     """What criteria see of one tick.
 
@@ -46,6 +59,7 @@ class Tick:
         intent: of the driver between the two.
         s, d: [m] where ego is along and beside the route.
         dt: [s] since the frame before.
+        leniency: of the scenarios.
     """
 
     observation: Observation
@@ -54,6 +68,7 @@ class Tick:
     s: float
     d: float
     dt: float
+    leniency: Leniency = Leniency()
 
     @property
     def t(self) -> float:

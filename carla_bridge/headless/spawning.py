@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from carla_bridge.bodies import FLAT
 from carla_bridge.frames import pose_from_carla, yaw_from_carla
 from carla_bridge.headless import sensors_spec, wire
 from carla_bridge.headless.actor_commands import SpawnError
@@ -163,9 +164,8 @@ class Spawning:
         c = self.table.columns
         c.pose[row], c.center[row], c.extent[row] = pose, center, extent
         c.previous[row] = pose[:3]
-        c.collides[row] = blueprint.kind in (
-            ActorKind.VEHICLE, ActorKind.WALKER, ActorKind.PROP,
-        )  # fmt: skip
+        stands_out = blueprint.kind == ActorKind.PROP and extent[2] > FLAT
+        c.collides[row] = blueprint.kind in (ActorKind.VEHICLE, ActorKind.WALKER) or stands_out
         size = 8.0 * extent[0] * extent[1] * extent[2]
         if blueprint.kind == ActorKind.VEHICLE:
             c.params[row] = vehicle_params(blueprint.id)

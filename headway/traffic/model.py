@@ -29,6 +29,7 @@ from headway.types import Array, EgoState
 EGO = 0  # row of ego in the fleet
 FUTURE_POINTS = 18  # samples of ego's way ahead, 10 m apart
 WEIGH_PERIOD = 0.5  # [s]
+CLOSED_REACH = 1.75  # [m] from a closed line that is its lane
 RETRY = 2.0  # [s] until an agent for which no place was found is tried again
 
 
@@ -102,6 +103,8 @@ class TrafficModel:
         self.scratch = make_scratch(self.road, num)
         self._rng = draw.integers(1, 2**63, 1, dtype=np.uint64)
         self._reach = np.zeros(graph.num_lanes)
+        self._closed = np.zeros(len(self.road.point), np.bool_)
+        self._closed_xy = np.zeros((0, 2))
         self._future = np.zeros((FUTURE_POINTS, 3))
         self._num_future = 0
         self._weighed = -1e9
@@ -125,6 +128,13 @@ class TrafficModel:
         self.scratch.route_lane[:] = False
         self.scratch.route_lane[np.asarray(lanes, dtype=np.int64)] = True
         self._weighed = -1e9
+
+    def keep_off(self, xy: Array) -> None:
+        """Close the places around these points (n, 2) [m]: vehicles there go, and none appear."""
+        if len(xy) == len(self._closed_xy) and np.array_equal(xy, self._closed_xy):
+            return
+        self._closed_xy = xy
+        self._closed[:] = _near(xy, self.road.point["x"], self.road.point["y"])
 
     def step(self, signal_state: Array, now: float, dt: float) -> None:
         """Decide for all driven agents.
@@ -153,8 +163,9 @@ class TrafficModel:
     def place_vehicle(self, row: int, first: bool = False) -> Placement | None:
         """Put vehicle `row` on the road, None where there is no room."""
         p, speed = vehicle_spot(
-            self.road, self._fleet, self._crowd, self._reach, row, EGO, first, self._rng
-        )
+            self.road, self._fleet, self._crowd, self._reach, self._closed, row, EGO, first,
+            self._rng,
+        )  # fmt: skip
         if p < 0:
             return None
         clear_memory(self._fleet, row)
@@ -233,7 +244,13 @@ class TrafficModel:
         return moved
 
     def _vehicle_gone(self, row: int) -> bool:
-        return bool(self.fleet.active[row]) and vehicle_is_gone(
+        fleet = self.fleet
+        if not fleet.active[row]:
+            return False
+        at = fleet.x[row : row + 1], fleet.y[row : row + 1]
+        if len(self._closed_xy) and _near(self._closed_xy, *at)[0]:
+            return True
+        return vehicle_is_gone(
             self.road, self._fleet, self._crowd, row, EGO, self._future, self._num_future
         )
 
@@ -241,3 +258,11 @@ class TrafficModel:
         return bool(self.crowd.active[row]) and walker_is_gone(
             self._crowd, row, self._fleet, EGO, self._future, self._num_future
         )
+
+
+def _near(xy: Array, x: Array, y: Array) -> Array:
+    """Which of the places x, y (n,) [m] lie within `CLOSED_REACH` of any point of `xy` (m, 2)."""
+    near = np.zeros(len(x), np.bool_)
+    for px, py in xy:
+        near |= (np.abs(x - px) < CLOSED_REACH) & (np.abs(y - py) < CLOSED_REACH)
+    return near

@@ -169,7 +169,7 @@ def _way_to_stop(road: RoadArrays, p: int) -> float:
 
 @njit(cache=True)
 def vehicle_spot(
-    road: RoadArrays, fleet: Fleet, crowd: Crowd, reach, i: int, ego: int, first: bool, rng
+    road: RoadArrays, fleet: Fleet, crowd: Crowd, reach, closed, i: int, ego: int, first: bool, rng
 ):
     """Choose where vehicle `i` appears.
 
@@ -180,6 +180,7 @@ def vehicle_spot(
         fleet: vehicles, ego among them.
         crowd: walkers.
         reach: (L,) [m] of `weigh_lanes`.
+        closed: (P,) bool, points where nobody may appear.
         i: row to place; only its size is read.
         ego: row of ego.
         first: at the very start, when nobody has seen anything yet: anywhere, standing.
@@ -201,6 +202,8 @@ def vehicle_spot(
             c = ix * road.grid_shape[1] + iy
             for k in range(road.grid_start[c], road.grid_start[c + 1]):
                 p = road.grid_point[k]
+                if closed[p]:
+                    continue
                 weight = _spot_weight(
                     road, reach, fleet[i].half_length, p, ex, ey, eyaw, first, spread, full
                 )

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from scenarios.families import obstacles, pedestrians
-from scenarios.stage import Play
+from scenarios.cast import Play
+from scenarios.families import cut_ins, flows, obstacles, pedestrians, surprises, turns
 
-PLAYS: dict[str, Play] = {**obstacles.PLAYS, **pedestrians.PLAYS}
+PLAYS: dict[str, Play] = {
+    **cut_ins.PLAYS,
+    **flows.PLAYS,
+    **obstacles.PLAYS,
+    **pedestrians.PLAYS,
+    **surprises.PLAYS,
+    **turns.PLAYS,
+}

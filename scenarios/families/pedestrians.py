@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import math
 
+from scenarios.cast import Play
 from scenarios.spots import Spot
-from scenarios.stage import Play, Stage
+from scenarios.stage import Stage
 from scenarios.suites.parameters import Parameters
 from scenarios.suites.spec import ScenarioSpec
 

@@ -187,12 +187,12 @@ async def lateral_distance(
 async def synchronize(stage: StoryStage, player: Player, action: SynchronizeAction) -> None:
     """Be at a place when another is at theirs: by speed, over straight distances."""
     ours, theirs = stage.places.find(action.target), stage.places.find(action.target_master)
-    least = math.inf
+    least = least_left = math.inf
     while (master := stage.players.get(action.master)) is not None:
         away = math.hypot(player.pose[0] - ours.x, player.pose[1] - ours.y)
         left = math.hypot(master.pose[0] - theirs.x, master.pose[1] - theirs.y)
-        least = min(least, away)
-        if away < NEAR or away > least + NEAR:  # there, or past it
+        least, least_left = min(least, away), min(least_left, left)
+        if away < NEAR or away > least + NEAR or left > least_left + NEAR:  # there, or past it
             break
         player.want(away * master.speed / max(left, NEAR))
         await next_tick()

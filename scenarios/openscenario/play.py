@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import carla
@@ -56,7 +57,12 @@ class StoryCast:
             self.stage.observe(actors, ego, 0.0 if self._first else self.stage.dt)
             self._first = False
             self.script.step()
+        self.keep_off(())
         return self.stage.take_commands() + self._background.commands(actors, ego)
+
+    def keep_off(self, lines: Sequence[Route]) -> None:
+        """Leave lines to others: so does the background."""
+        self._background.keep_off([*self.stage.closed_lines, *lines])
 
 
 def play_story(

@@ -107,9 +107,9 @@ class Player:
         if self.walker is not None:
             self.walker.line, self.walker.s = line, 0.0
         if self.mover is not None:
-            self.mover.pose = self.pose
-            self.mover.follow(line)
-            self.mover.offset = float(project_on_route(line, self.pose[None, :2])[1][0])
+            s, d, _ = project_on_route(line, self.pose[None, :2])
+            self.mover.line, self.mover.s, self.mover.offset = line, float(s[0]), float(d[0])
+            self.mover.stops = False
 
 
 class StoryStage(Stage):
@@ -174,7 +174,7 @@ class StoryStage(Stage):
         player = self.players[entity.name] = Player(entity, actor, place)
         if entity.blueprint.startswith("vehicle."):
             player.kind = AgentKind.VEHICLE
-            mover = Mover(actor, entity.blueprint, self.line_of(player), 0.0, 0.0, heeds=False)
+            mover = self.set_going(actor, self.line_of(player), 0.0, heeds=False)
             mover.accel, mover.brake = min(entity.max_accel, ACCEL), min(entity.max_decel, BRAKE)
             player.mover = mover
             player.follow(mover.line)
@@ -222,16 +222,13 @@ class StoryStage(Stage):
 
     def take_commands(self) -> list[Any]:
         """Return what has to be sent with the next tick."""
-        batch = super().take_commands()
-        assert self.actors is not None
-        assert self.ego is not None
+        walking = []
         for player in self.players.values():
             if player.mover is not None:
                 self._guide(player, player.mover)
-                batch += player.mover.commands(self.actors, self.ego, self.dt)
             elif player.walker is not None:
-                batch += player.walker.commands(player.pose)
-        return batch
+                walking += player.walker.commands(player.pose)
+        return super().take_commands() + walking
 
     def _guide(self, player: Player, mover: Mover) -> None:
         """Lay a line further that ends, and let who cruises have the limit."""
@@ -239,9 +236,10 @@ class StoryStage(Stage):
         lane, s = int(mover.line.lane[-1]), float(mover.line.lane_s[-1])
         if mover.left < END_ROOM and lane >= 0:
             try:
-                mover.follow(lane_line(self.graph, *walk(self.graph, lane, s, END_ROOM)))
+                onward = walk(self.graph, lane, s, END_ROOM)
+                player.follow(lane_line(self.graph, *onward))
             except ValueError:  # the road ends
-                mover.wanted = 0.0
+                mover.stops = True
         if player.cruises:
             k = min(int(np.searchsorted(mover.line.s, mover.s)), len(mover.line.s) - 1)
             mover.wanted = float(mover.line.speed_limit[k])

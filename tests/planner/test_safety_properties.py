@@ -148,8 +148,9 @@ def cut_in(grid, ego, ratio, spare, duration, wait, side, pieces) -> None:
     for _ in range(round(7.0 / DT)):
         s, d, heading, speed = motion(case.t)
         own = float(project_on_route(case.route, case.pose()[None, :2], case.s)[1][0])
-        if not in_way and unsafe_across(case, abs(d - own), speed * abs(math.sin(heading))):
-            in_way = True
+        room = room_across(case, abs(d - own), speed * abs(math.sin(heading)))
+        if not in_way and room < 0.35:  # ego need not run straight: from here to where it must know
+            in_way = room < 0.0
             needed = case.safe_gap(speed * math.cos(heading), CONFIG.lead_brake)
             # A car that turns in swings its rear corner back a little.
             corner = case.extent[1] * abs(math.sin(heading))
@@ -174,14 +175,14 @@ def test_who_cuts_in_and_leaves_the_response_time_is_not_hit(grid, number):
     holds()
 
 
-def unsafe_across(case: Case, between: float, sideways: float) -> bool:
-    """Definition 6, ego running straight; with a tick of the other's way."""
+def room_across(case: Case, between: float, sideways: float) -> float:
+    """[m] left until definition 6 is broken, ego running straight; with a tick of their way."""
     reach = lateral_reach(
         10.0, sideways, CONFIG.lateral_response, CONFIG.lateral_response_accel,
         CONFIG.lateral_brake,
     )  # fmt: skip
     width = float(case.half[1]) + case.extent[1] + CONFIG.margin
-    return between - width - sideways * DT < reach + 0.35
+    return between - width - sideways * DT - reach
 
 
 def cross(grid, ego, spare, away, speed, slant, wait, side, halts) -> None:

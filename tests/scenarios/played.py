@@ -14,9 +14,10 @@ from headway.road.route import Route
 from headway.road.routing import plan_route
 from headway.types import Agents, Observation, Scene
 from perception.privileged import PrivilegedPerception
+from scenarios.cast import Cast
 from scenarios.episode import EpisodeConfig, run_episode
 from scenarios.families import PLAYS
-from scenarios.stage import Cast, Stage
+from scenarios.stage import Stage
 from scenarios.suites.spec import Parameter, Place, ScenarioSpec, Source
 
 HERE = Source("by hand", 0, "scenario")

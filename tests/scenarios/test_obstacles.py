@@ -11,8 +11,9 @@ import pytest
 from carla_bridge.session import Session
 from carla_bridge.simulator import CarlaSimulator, SimulatorConfig
 from headway.road.route import Route
+from scenarios.cast import Cast
 from scenarios.families import PLAYS
-from scenarios.stage import Cast, Stage
+from scenarios.stage import Stage
 from tests.scenarios.played import TRIGGER, drive, long_lane, spec_of
 
 

@@ -1,0 +1,88 @@
+"""Streams of vehicles through a scenario: in at the one end of a line, out at the other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from headway.road.route import Route
+from headway.road.routing import plan_route
+from scenarios.movers import Mover
+from scenarios.script import next_tick
+from scenarios.spots import Spot
+from scenarios.stage import Stage
+
+BICYCLES = ("vehicle.bh.crossbike", "vehicle.diamondback.century", "vehicle.gazelle.omafiets")
+OUT = 2.0  # [m] before the end of the line where one leaves
+LIMIT_TIME, LIMIT_WAY = 1.5, 30.0  # oncoming traffic comes from 1.5 m for each km/h and 30 m away
+
+
+async def flow(
+    stage: Stage,
+    line: Route,
+    speed: float,
+    spacing: tuple[float, float],
+    *,
+    filled: bool = False,
+    heeds: bool = False,
+    offset: float = 0.0,
+    models: Sequence[str] | None = None,
+    fits: Callable[[float], bool] = lambda s: True,
+) -> None:
+    """Let vehicles drive along a line until broken off.
+
+    Args:
+        stage: the world.
+        line: from source to sink.
+        speed: [m/s] of all.
+        spacing: [m] least and largest distance between the middles of two, drawn anew each time.
+        filled: whether the line is full of them at the beginning.
+        heeds: whether they brake for who is ahead; once one has run into something, all do.
+        offset: [m] left of the line that they keep.
+        models: blueprints; ordinary cars when None.
+        fits: whether one may stand at s [m] at the beginning.
+    """
+    among = stage.traffic_cars() if models is None else models
+    movers: list[Mover] = []
+
+    def enter(s: float) -> float:
+        """Bring one in, where there is room; return the distance to the next."""
+        try:
+            mover = stage.launch(
+                stage.choose(among), line, speed, s, offset, heeds, "scenario no lights"
+            )
+        except ValueError:  # somebody stands there: later
+            return 0.0
+        movers.append(mover)
+        return float(stage.rng.uniform(*spacing))
+
+    s, gap = line.length - OUT, 0.0
+    while filled and s > 0.0:
+        gap = (enter(s) if fits(s) else 0.0) or float(stage.rng.uniform(*spacing))
+        s -= gap
+    try:
+        while True:
+            gone = [mover for mover in movers if mover.left < OUT]
+            stage.remove(mover.actor for mover in gone)
+            movers = [mover for mover in movers if mover not in gone]
+            if not movers or movers[-1].s > gap:
+                gap = enter(0.0)
+            if any(mover.hit for mover in movers):
+                heeds = True
+                for mover in movers:
+                    mover.heeds = True
+            await next_tick()
+    finally:
+        stage.remove(mover.actor for mover in movers)
+
+
+def line_between(source: Spot, sink: Spot) -> Route:
+    """The line from one place to another."""
+    return plan_route(source.graph, source.lane, source.s, sink.lane, sink.s)
+
+
+def oncoming_line(spot: Spot) -> Route:
+    """The line of the traffic that comes towards ego at `spot`, in the oncoming lane."""
+    other = spot.oncoming()
+    limit_kmh = 3.6 * float(other.graph.speed_limit[other.lane])
+    reach = LIMIT_TIME * limit_kmh + LIMIT_WAY
+    return line_between(other.back(reach), other.ahead(reach))
