@@ -31,7 +31,6 @@ from scenarios.suites.openscenario_spec import (
     LateralDistanceAction,
     LongitudinalDistanceAction,
     ParameterAction,
-    Position,
     RouteAction,
     SignalAction,
     SpeedAction,
@@ -44,6 +43,7 @@ ALONG, ACROSS = "along", "across"
 LATERAL_SPEED = 1.0  # [m/s] at which a distance beside somebody is taken up
 LATERAL_ACCEL = 1.0  # [m/s^2] of a lane offset whose dynamics give none
 NEAR = 1.0  # [m] from the target at which two are synchronised
+ARRIVED = 3.0  # [m] from the last place of a route, after which one goes on along the lanes
 GAP_GAIN = 0.5  # [1/s] of the distance that is missing, in the speed
 GLOBAL = (EnvironmentAction, AddEntityAction, DeleteEntityAction, ParameterAction, SignalAction)
 STRAIGHT = ("vehicle_longitudinal_control", "vehicle_velocity_control", "pedestrian_control",
@@ -94,8 +94,6 @@ async def perform(stage: StoryStage, player: Player, action: Action) -> None:
             player.holds[ALONG] = object()
         case _ if player.entity.name == stage.spec.ego or player.kind == AgentKind.PROP:
             return
-        case RouteAction(positions=positions, straight=straight):
-            _take_route(stage, player, positions, straight)
         case _:
             domains, play = PLAYS[type(action)]
             await _held(player, domains, lambda: play(stage, player, action))
@@ -202,6 +200,21 @@ async def synchronize(stage: StoryStage, player: Player, action: SynchronizeActi
         player.want(own(base, action.final_speed) if own else action.final_speed)
 
 
+async def take_route(stage: StoryStage, player: Player, action: RouteAction) -> None:
+    """Go by some places; it ends at the last one, as ScenarioRunner has it."""
+    places = [player.place, *(stage.places.find(position) for position in action.positions)]
+    xyz = np.array([(p.x, p.y, p.z) for p in places])
+    if action.straight or player.kind == AgentKind.WALKER:
+        line = polyline(stage.graph, xyz)
+    else:
+        line = route_through(stage.graph, xyz[:, :2])
+    player.follow(line)
+    if player.mover is not None:
+        player.mover.offset = 0.0
+    end = line.xyz[-1, :2]
+    await until(lambda: float(np.linalg.norm(player.pose[:2] - end)) < ARRIVED)
+
+
 async def follow_trajectory(
     stage: StoryStage, player: Player, action: FollowTrajectoryAction
 ) -> None:
@@ -222,19 +235,6 @@ async def follow_trajectory(
             seconds = action.times[k] - action.times[k - 1]
             player.want((corners[k] - corners[k - 1]) / max(seconds, stage.dt))
         await next_tick()
-
-
-def _take_route(
-    stage: StoryStage, player: Player, positions: tuple[Position, ...], straight: bool
-) -> None:
-    places = [player.place, *(stage.places.find(position) for position in positions)]
-    xyz = np.array([(p.x, p.y, p.z) for p in places])
-    if straight or player.kind == AgentKind.WALKER:
-        player.follow(polyline(stage.graph, xyz))
-    else:
-        player.follow(route_through(stage.graph, xyz[:, :2]))
-    if player.mover is not None:
-        player.mover.offset = 0.0
 
 
 def _goal_lane(
@@ -332,5 +332,6 @@ PLAYS: dict[type, tuple[tuple[str, ...], Play]] = {
     LaneChangeAction: ((ACROSS,), lane_change),
     LaneOffsetAction: ((ACROSS,), lane_offset),
     LateralDistanceAction: ((ACROSS,), lateral_distance),
+    RouteAction: ((ACROSS,), take_route),
     FollowTrajectoryAction: ((ALONG, ACROSS), follow_trajectory),
 }
