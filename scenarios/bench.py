@@ -37,7 +37,9 @@ from scenarios.scores import Outcome, ScoreVersion, driving_score, succeeded
 from scenarios.stage import Stage
 from scenarios.suites.leaderboard import read_routes
 from scenarios.suites.openscenario import read_stories
-from scenarios.suites.openscenario_spec import StorySpec
+from scenarios.suites.openscenario_spec import (
+    StorySpec,
+)
 from scenarios.suites.spec import RouteSpec, Suite, SuiteError
 
 ROWS = "rows.jsonl"

@@ -17,7 +17,7 @@ from headway.types import AgentKind
 from scenarios.openscenario.lines import lane_line, polyline
 from scenarios.openscenario.world import Player, StoryStage, along_and_across, faces
 from scenarios.script import Branch, first, next_tick, until
-from scenarios.suites.openscenario_spec import (
+from scenarios.suites.openscenario_action_spec import (
     Action,
     ActivateControllerAction,
     AddEntityAction,

@@ -14,6 +14,9 @@ from headway.road.shapes import box_polygons
 from headway.types import AgentKind
 from scenarios.openscenario.world import Player, StoryStage, along_and_across
 from scenarios.script import until
+from scenarios.suites.openscenario_action_spec import (
+    Position,
+)
 from scenarios.suites.openscenario_spec import (
     ByEntity,
     CollisionCondition,
@@ -24,7 +27,6 @@ from scenarios.suites.openscenario_spec import (
     HeadwayCondition,
     MotionCondition,
     ParameterCondition,
-    Position,
     RelativeSpeedCondition,
     SignalCondition,
     TimeCondition,

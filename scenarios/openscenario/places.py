@@ -12,7 +12,7 @@ import numpy as np
 from headway.road.lane_graph import LaneGraph
 from headway.road.queries import ground_at, nearest_lane, pose_at, project
 from scenarios.openscenario.lines import walk
-from scenarios.suites.openscenario_spec import (
+from scenarios.suites.openscenario_action_spec import (
     LanePosition,
     Position,
     RelativeLanePosition,

@@ -20,7 +20,9 @@ from scenarios.openscenario.verdicts import judge
 from scenarios.openscenario.world import StoryStage
 from scenarios.script import Script
 from scenarios.suites.leaderboard import CLEAR_2
-from scenarios.suites.openscenario_spec import StorySpec
+from scenarios.suites.openscenario_spec import (
+    StorySpec,
+)
 from scenarios.suites.spec import SuiteError
 
 STORY_OVER = "story_over"  # the ending of an episode whose storyboard is over

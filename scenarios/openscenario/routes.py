@@ -18,16 +18,18 @@ from headway.road.routing import route_through
 from headway.types import Array
 from scenarios.openscenario.lines import lane_pieces, ways_on
 from scenarios.openscenario.places import Places
-from scenarios.suites.openscenario_spec import (
+from scenarios.suites.openscenario_action_spec import (
     AddEntityAction,
-    ByEntity,
     DeleteEntityAction,
-    DistanceCondition,
-    Event,
     Position,
     RouteAction,
-    StorySpec,
     TeleportAction,
+)
+from scenarios.suites.openscenario_spec import (
+    ByEntity,
+    DistanceCondition,
+    Event,
+    StorySpec,
     Trigger,
 )
 from scenarios.suites.spec import Place, SuiteError

@@ -9,17 +9,19 @@ from scenarios.openscenario.actions import GLOBAL, act, perform
 from scenarios.openscenario.conditions import triggered
 from scenarios.openscenario.world import StoryStage
 from scenarios.script import all_of, first, next_tick, until
-from scenarios.suites.openscenario_spec import (
-    Act,
+from scenarios.suites.openscenario_action_spec import (
     Action,
     AddEntityAction,
     DeleteEntityAction,
+    SpeedAction,
+    TeleportAction,
+)
+from scenarios.suites.openscenario_spec import (
+    Act,
     Event,
     Maneuver,
     ManeuverGroup,
-    SpeedAction,
     Story,
-    TeleportAction,
 )
 
 SEEN_TO = (TeleportAction, AddEntityAction, DeleteEntityAction)  # of Init, before the beginning

@@ -12,7 +12,9 @@ from headway.road.queries import nearest_lanes
 from headway.types import Array
 from scenarios.criteria import AGAINST, LANE_MARGIN
 from scenarios.episode import Episode
-from scenarios.suites.openscenario_spec import Criterion
+from scenarios.suites.openscenario_spec import (
+    Criterion,
+)
 
 
 def judge(criteria: Sequence[Criterion], episode: Episode, graph: LaneGraph) -> dict[str, bool]:

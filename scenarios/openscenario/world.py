@@ -22,7 +22,10 @@ from scenarios.openscenario.elements import Elements
 from scenarios.openscenario.lines import lane_line, straight_line, walk
 from scenarios.openscenario.places import Places
 from scenarios.stage import Stage
-from scenarios.suites.openscenario_spec import Entity, StorySpec
+from scenarios.suites.openscenario_spec import (
+    Entity,
+    StorySpec,
+)
 from scenarios.suites.spec import Place, SuiteError
 
 ACCEL, BRAKE = 5.0, 8.0  # [m/s^2] what tyres and engines do, whatever a file's Performance allows

@@ -10,11 +10,13 @@ from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
+from scenarios.suites.openscenario_action_spec import (
+    Action,
+)
 from scenarios.suites.openscenario_actions import read_global, read_private
 from scenarios.suites.openscenario_conditions import CRITERION, criteria_in, read_trigger
 from scenarios.suites.openscenario_spec import (
     Act,
-    Action,
     Criterion,
     Entity,
     Event,

@@ -6,8 +6,7 @@ import math
 from collections.abc import Mapping
 
 from scenarios.suites.leaderboard import WEATHER
-from scenarios.suites.openscenario_places import read_position
-from scenarios.suites.openscenario_spec import (
+from scenarios.suites.openscenario_action_spec import (
     Action,
     ActivateControllerAction,
     AddEntityAction,
@@ -27,6 +26,7 @@ from scenarios.suites.openscenario_spec import (
     SynchronizeAction,
     TeleportAction,
 )
+from scenarios.suites.openscenario_places import read_position
 from scenarios.suites.openscenario_xml import Node
 
 SHAPES = ("step", "linear", "sinusoidal", "cubic")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from scenarios.suites.openscenario_action_spec import (
+    Position,
+)
 from scenarios.suites.openscenario_places import read_position
 from scenarios.suites.openscenario_spec import (
     ByEntity,
@@ -14,7 +17,6 @@ from scenarios.suites.openscenario_spec import (
     HeadwayCondition,
     MotionCondition,
     ParameterCondition,
-    Position,
     RelativeSpeedCondition,
     SignalCondition,
     Test,

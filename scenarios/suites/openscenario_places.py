@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from scenarios.suites.openscenario_spec import (
+from scenarios.suites.openscenario_action_spec import (
     LanePosition,
     Position,
     RelativeLanePosition,

@@ -10,7 +10,9 @@ from carla_bridge.frames import yaw_from_carla
 from headway.types import Array
 
 if TYPE_CHECKING:
-    from scenarios.suites.openscenario_spec import StorySpec
+    from scenarios.suites.openscenario_spec import (
+        StorySpec,
+    )
 
 
 @dataclass(frozen=True)

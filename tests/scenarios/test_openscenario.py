@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import carla
 import numpy as np
 import pytest
 
@@ -9,6 +10,8 @@ from carla_bridge.session import Session
 from headway.road.lane_graph import LaneKind
 from headway.road.queries import nearest_lane, pose_at, project
 from headway.types import AgentKind
+from scenarios.openscenario.routes import beginnings
+from scenarios.suites.openscenario import read_stories
 from scenarios.suites.spec import SuiteError
 from tests.scenarios import xosc
 from tests.scenarios.xosc import after, by, condition, event, maneuver, private, teleport, times
@@ -47,7 +50,8 @@ def test_ego_stops_behind_a_lead_that_brakes_when_ego_is_near(session, at, tmp_p
             private("hero", teleport(at(5.0)), xosc.speed(8.0)),
             private("lead", teleport(at(45.0)), xosc.speed(4.0)),
         ],
-        [maneuver("lead", event("brake", [by("hero", near)], xosc.speed(0.0, "linear", "rate", 3.0)),
+        [maneuver("lead", event("brake", [by("hero", near)],
+                                xosc.speed(0.0, "linear", "rate", 3.0)),
                   event("wait", [xosc.state("action", "brake-0", "endTransition")],
                         xosc.speed(0.0, over=6.0)))],
         stop=xosc.criteria("CollisionTest", "KeepLaneTest", DrivenDistanceTest=500.0),
@@ -99,10 +103,12 @@ def test_two_arrive_together_and_a_trajectory_is_followed_in_time(session, lane,
     left = int(graph.left[lane])
     other = [xosc.world(*xosc.on_lane(graph, left, s)) for s in (10.0, 60.0)]
     meet = (
-        '<SynchronizeAction masterEntityRef="lead"><TargetPositionMaster>{}</TargetPositionMaster>'
-        '<TargetPosition>{}</TargetPosition><FinalSpeed><AbsoluteSpeed value="2"/></FinalSpeed>'
+        '<SynchronizeAction masterEntityRef="lead">'
+        f"<TargetPositionMaster>{at(80.0)}</TargetPositionMaster>"
+        f"<TargetPosition>{other[1]}</TargetPosition>"
+        '<FinalSpeed><AbsoluteSpeed value="2"/></FinalSpeed>'
         "</SynchronizeAction>"
-    ).format(at(80.0), other[1])
+    )
     points = [at(50.0), at(60.0, 2.0), at(80.0, 2.0)]
     vertices = "".join(f'<Vertex time="{t}">{p}</Vertex>' for t, p in zip((0, 2, 4), points))  # noqa: B905
     follow = (
@@ -137,12 +143,93 @@ def test_two_arrive_together_and_a_trajectory_is_followed_in_time(session, lane,
     )
 
 
+def test_distances_beside_and_behind_are_taken_up_and_kept(session, lane, at, tmp_path):
+    graph = session.lane_graph
+    left = int(graph.left[lane])
+    beside = (
+        '<LateralAction><LateralDistanceAction entityRef="slow" distance="4.5" freespace="false"'
+        ' continuous="true"/></LateralAction>'
+    )
+    behind = (
+        '<LongitudinalAction><LongitudinalDistanceAction entityRef="slow" distance="8"'
+        ' freespace="true" continuous="true"/></LongitudinalAction>'
+    )
+    offset = (
+        '<LateralAction><LaneOffsetAction continuous="false"><LaneOffsetActionDynamics'
+        ' dynamicsShape="sinusoidal" maxLateralAcc="0.5"/><LaneOffsetTarget>'
+        '<AbsoluteTargetLaneOffset value="-0.6"/></LaneOffsetTarget></LaneOffsetAction>'
+        "</LateralAction>"
+    )
+    text = xosc.document(
+        [xosc.entity(name) for name in ("hero", "slow", "tail", "side")],
+        [
+            private("hero", teleport(xosc.world(*xosc.on_lane(graph, left, 2.0)))),
+            private("slow", teleport(at(60.0)), xosc.speed(4.0)),
+            private("tail", teleport(at(25.0)), xosc.speed(7.0)),
+            private("side", teleport(at(45.0, 3.2)), xosc.speed(4.0)),
+        ],
+        [
+            maneuver("slow", event("shift", [after(0.5)], offset)),
+            maneuver("tail", event("close", [after(0.5)], behind)),
+            maneuver("side", event("beside", [after(0.5)], beside)),
+        ],
+        act_stop=xosc.trigger("StopTrigger", after(9.0)),
+    )
+    _, stage = xosc.play(session, text, tmp_path)
+    slow, tail, side = (stage.players[name] for name in ("slow", "tail", "side"))
+    where = {p.entity.name: project(graph, lane, *p.pose[:2]) for p in (slow, tail, side)}
+    took = times(stage)["action shift-0 endTransition"] - 0.5
+    assert took == pytest.approx(np.sqrt(6.0 * 0.6 / 0.5), abs=0.2)
+    assert where["slow"][1] == pytest.approx(-0.6, abs=0.15)
+    gap = where["slow"][0] - where["tail"][0] - slow.extent[0] - tail.extent[0]
+    assert gap == pytest.approx(8.0, abs=1.0)
+    assert tail.speed == pytest.approx(slow.speed, abs=0.3)
+    assert where["side"][1] - where["slow"][1] == pytest.approx(4.5, abs=0.25)
+
+
+def test_who_has_a_place_to_go_to_takes_the_way_there_and_ego_too(session, tmp_path):
+    """A turn at the junction ahead that neither would take of itself."""
+    graph = session.lane_graph
+    lane, turn = next(
+        (lane, turn)
+        for lane in map(int, np.flatnonzero((graph.kind == LaneKind.DRIVING) & (graph.length > 20)))
+        if graph.junction[lane] < 0 and len(graph.predecessors(lane))
+        if 0 in [graph.turn[n] for n in graph.successors(lane)]
+        for turn in map(int, graph.successors(lane))
+        if graph.turn[turn] != 0
+    )
+    exit_lane = int(graph.successors(turn)[0])
+    before = int(graph.predecessors(lane)[0])
+    back = float(graph.length[before]) - 30.0
+    start = [xosc.world(*xosc.on_lane(graph, *place)) for place in ((before, back), (lane, 1.0))]
+    goal = xosc.world(*xosc.on_lane(graph, exit_lane, 30.0))
+    acquire = (
+        f"<RoutingAction><AcquirePositionAction>{goal}</AcquirePositionAction></RoutingAction>"
+    )
+    text = xosc.document(
+        [xosc.entity("hero"), xosc.entity("car")],
+        [
+            private("hero", teleport(start[0]), acquire),
+            private("car", teleport(start[1]), xosc.speed(6.0)),
+        ],
+        [maneuver("car", event("go", [after(0.0)], acquire))],
+    )
+    episode, stage = xosc.play(session, text, tmp_path)
+    end = np.array(pose_at(graph, exit_lane, 30.0)[:2])
+    assert np.linalg.norm(stage.route.xyz[-1, :2] - end) < 1.0
+    assert "action go-0 endTransition" in times(stage)
+    assert np.linalg.norm(stage.players["car"].pose[:2] - end) < 3.5
+    assert episode.ending == "story_over"
+
+
 def test_conditions_fire_when_they_should(session, at, tmp_path):
     """Delay, edges, groups, rules for several entities, parameters, each seen in the log."""
     stands = by("car", '<StandStillCondition duration="1"/>')
     fast = by("car hero", '<SpeedCondition value="5" rule="greaterThan"/>', "all")
     far = by("car", '<TraveledDistanceCondition value="20"/>')
-    reached = by("car", f'<ReachPositionCondition tolerance="2">{at(60.0)}</ReachPositionCondition>')
+    reached = by(
+        "car", f'<ReachPositionCondition tolerance="2">{at(60.0)}</ReachPositionCondition>'
+    )
     set_to = (
         '<GlobalAction><ParameterAction parameterRef="mood"><ModifyAction><Rule>'
         '<AddValue value="2"/></Rule></ModifyAction></ParameterAction></GlobalAction>'
@@ -249,15 +336,13 @@ def test_what_the_town_has_not_is_said_with_its_line(session, at, tmp_path):
 
 def test_positions_are_where_the_roads_say(session, lane, at, tmp_path):
     """Lane, road and relative positions, right-handed and in CARLA's axes."""
-    from scenarios.openscenario.routes import beginnings  # noqa: PLC0415
-    from scenarios.suites.openscenario import read_stories  # noqa: PLC0415
+    from scenarios.openscenario.routes import beginnings
+    from scenarios.suites.openscenario import read_stories
 
     graph = session.lane_graph
     side = 1.0 if graph.lane_id[lane] < 0 else -1.0  # of the road's t axis
     x, y, _, yaw = pose_at(graph, lane, 40.0)
-    waypoint = session.map.get_waypoint(
-        session.world.get_map().transform_to_geolocation and _location(x, y)
-    )
+    waypoint = session.map.get_waypoint(carla.Location(x=x, y=-y))
     road, number = waypoint.road_id, waypoint.lane_id
     placed = {
         "lane": f'<LanePosition roadId="{road}" laneId="{number}" s="{waypoint.s}" offset="0.5"/>',
@@ -291,9 +376,3 @@ def test_positions_are_where_the_roads_say(session, lane, at, tmp_path):
         assert where["object"][2] == pytest.approx(yaw)
         width = project(graph, lane, *pose_at(graph, int(graph.left[lane]), 50.0)[:2])[1]
         assert where["beside"][:2] == pytest.approx((50.0, width), abs=0.1)
-
-
-def _location(x: float, y: float):
-    import carla  # noqa: PLC0415
-
-    return carla.Location(x=x, y=-y)

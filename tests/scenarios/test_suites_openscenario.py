@@ -6,13 +6,15 @@ import pytest
 
 from scenarios.bench import BenchConfig, jobs_of
 from scenarios.suites.openscenario import read_stories
-from scenarios.suites.openscenario_spec import (
-    Compared,
-    Criterion,
+from scenarios.suites.openscenario_action_spec import (
     EnvironmentAction,
     SpeedAction,
     TeleportAction,
     WorldPosition,
+)
+from scenarios.suites.openscenario_spec import (
+    Compared,
+    Criterion,
 )
 from tests.scenarios import xosc
 from tests.scenarios.xosc import after, event, maneuver, private, teleport
@@ -72,14 +74,20 @@ def test_a_file_is_read_into_the_map_frame(tmp_path, description, left):
     read_event = spec.stories[0].acts[0].groups[0].maneuvers[0].events[0]
     assert read_event.skips
     assert read_event.start[0][0].test.than == Compared("greaterThan", 3.0)
-    assert spec.criteria == (Criterion("CollisionTest", None), Criterion("DrivenDistanceTest", 30.0))
+    assert spec.criteria == (
+        Criterion("CollisionTest", None),
+        Criterion("DrivenDistanceTest", 30.0),
+    )
     assert spec.stop == (), "criteria do not stop the storyboard"
 
 
 def test_entries_of_catalogs_take_the_parameters_they_are_given(tmp_path):
     (tmp_path / "things").mkdir()
     (tmp_path / "things" / "cars.xosc").write_text(CATALOG)
-    entities = [REFERENCE.format("a", "mine", "ego_vehicle"), REFERENCE.format("b", "mine", "other")]
+    entities = [
+        REFERENCE.format("a", "mine", "ego_vehicle"),
+        REFERENCE.format("b", "mine", "other"),
+    ]
     text = xosc.document(
         entities, [private("a", teleport(xosc.world(0.0, 0.0)))],
         before=LOCATIONS, parameters={"limit": "6"},
@@ -118,8 +126,8 @@ def test_rain_and_fog_become_carlas(tmp_path):
         ('value="9.0"', 'value="${1+2}"', "<AbsoluteTargetSpeed>: expressions such as '${1+2}'"),
         ('value="9.0"', 'value="fast"', "<AbsoluteTargetSpeed>: expected a number in 'value'"),
         ("LongitudinalAction", "VisibilityAction", "<VisibilityAction>: VisibilityAction is not"),
-        ("SimulationTimeCondition", "UserDefinedValueCondition", "UserDefinedValueCondition is not"),
-        ('<EntityRef entityRef="other"', '<EntityRef entityRef="nobody"', "<EntityRef>: 'entityRef'"),
+        ("SimulationTimeCondition", "UserDefinedValueCondition", "ValueCondition is not"),
+        ('<EntityRef entityRef="other"', '<EntityRef entityRef="x"', "<EntityRef>: 'entityRef'"),
         ('shape="step"'.replace("s", "S", 1), 'Shape="jump"', "expected one of step, linear"),
         ("criteria_CollisionTest", "criteria_TasteTest", "criterion 'TasteTest' is not supported"),
         ('name="hero"', 'name="driver"', "<Entities>: expected one entity with"),

@@ -21,11 +21,14 @@ NO_OVERRIDE = '<OverrideControllerValueAction><Throttle value="0" active="false"
 
 def entity(name: str, body: str = CAR) -> str:
     if body.startswith("walker."):
-        return f'<ScenarioObject name="{name}"><Pedestrian name="p" model="{body}"/></ScenarioObject>'
+        return (
+            f'<ScenarioObject name="{name}"><Pedestrian name="p" model="{body}"/></ScenarioObject>'
+        )
     if body.startswith("static."):
         inner = f'<MiscObject name="{body}" miscObjectCategory="none"/>'
         return f'<ScenarioObject name="{name}">{inner}</ScenarioObject>'
-    return f'<ScenarioObject name="{name}"><Vehicle name="{body}" vehicleCategory="car"/></ScenarioObject>'
+    inner = f'<Vehicle name="{body}" vehicleCategory="car"/>'
+    return f'<ScenarioObject name="{name}">{inner}</ScenarioObject>'
 
 
 def world(x: float, y: float, yaw: float = 0.0) -> str:
