@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+import numpy as np
+
 from headway.road.route import Route
 from headway.road.routing import plan_route
 from scenarios.movers import Mover
 from scenarios.script import next_tick
 from scenarios.spots import Spot
 from scenarios.stage import Stage
+from scenarios.suites.spec import Place
 
 BICYCLES = ("vehicle.bh.crossbike", "vehicle.diamondback.century", "vehicle.gazelle.omafiets")
 OUT = 2.0  # [m] before the end of the line where one leaves
@@ -78,6 +81,15 @@ async def flow(
 def line_between(source: Spot, sink: Spot) -> Route:
     """The line from one place to another."""
     return plan_route(source.graph, source.lane, source.s, sink.lane, sink.s)
+
+
+def straight_line(where: Place, length: float) -> Route:
+    """The line straight on from a place, whatever lanes there are."""
+    s = np.linspace(0.0, length, max(int(np.ceil(length)), 1) + 1)
+    yaw = np.full(len(s), where.yaw or 0.0)
+    xyz = np.stack([where.x + s * np.cos(yaw), where.y + s * np.sin(yaw), 0.0 * s + where.z], 1)
+    nowhere = np.full(len(s), -1, np.int32)
+    return Route("", xyz, s, yaw, 0.0 * s, nowhere, 0.0 * s, 0.0 * s)
 
 
 def oncoming_line(spot: Spot) -> Route:

@@ -15,6 +15,7 @@ from headway.road.routing import plan_route
 from scenarios.spots import Spot, bend
 from scenarios.stage import Stage
 
+YELLOW = 3.0  # [s]
 LATEST = 300.0  # [m] ahead of a place, within which its next junction lies
 
 
@@ -135,13 +136,20 @@ class Lights:
         for light in self._lights:
             light.freeze(True)
 
-    def show_green(self, *approaches: Approach) -> None:
-        """Let these go and nobody else."""
+    async def show_green(self, *approaches: Approach) -> None:
+        """Let these go and nobody else; who may not go any more sees yellow before."""
         signals = {signal for approach in approaches for signal in approach.signals()}
-        green = {str(self._stage.graph.signal_id[signal]) for signal in signals}
-        for light in self._lights:
-            goes = light.get_opendrive_id() in green  # pyright: ignore
-            state = carla.TrafficLightState
+        names = {str(self._stage.graph.signal_id[signal]) for signal in signals}
+        green = [light.get_opendrive_id() in names for light in self._lights]  # pyright: ignore
+        state = carla.TrafficLightState
+        left = [
+            light for light, goes in zip(self._lights, green, strict=True)
+            if not goes and light.get_state() == state.Green
+        ]  # fmt: skip
+        for light in left:
+            light.set_state(state.Yellow)
+        await self._stage.seconds(YELLOW if left else 0.0)
+        for light, goes in zip(self._lights, green, strict=True):
             light.set_state(state.Green if goes else state.Red)
 
     def release(self) -> None:

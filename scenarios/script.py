@@ -48,9 +48,9 @@ async def first(*branches: Branch) -> int:
 
 async def all_of(*branches: Branch) -> None:
     """Run all at once until every one has ended."""
-    running = list(branches)
+    left = list(branches)
     try:
-        while running := [branch for branch in running if not ended(branch)]:
+        while left := [branch for branch in left if not ended(branch)]:
             await next_tick()
     finally:
         for branch in branches:

@@ -20,6 +20,7 @@ from scenarios.suites.spec import Place, ScenarioSpec
 ROW = 11.0  # [m] from one standing car to the next
 AFTERWARDS = 70.0  # [m] that one drives on in ego's lane
 FASTEST = 60.0 / 3.6  # [m/s] then
+PULLS_OUT = 4.0  # [m/s^2]
 PATIENCE = 30.0  # [s] after which it is over anyway
 PARKED_SPEED = 20.0 / 3.6  # [m/s] of who pulls out of a parking place
 EXIT = 10.0  # [m] behind a junction
@@ -39,10 +40,11 @@ async def static_cut_in(stage: Stage, spec: ScenarioSpec) -> None:
         row = [stage.place(stage.choose(models), spot.beside(beside)) for spot in spots]
         await stage.triggered(spec)
         await stage.about_to_reach(spots[2].beside(0.0), 2.7, 15.0)
-        mover = stage.set_going(row[2], spots[2].line(AFTERWARDS), stage.speed, beside)
+        mover = stage.set_going(row[2], spots[2].line(AFTERWARDS), stage.speed, beside, False)
+        mover.accel = PULLS_OUT
 
         async def over() -> None:
-            await stage.shift(mover, 0.0, 3.0)
+            await stage.shift(mover, 0.0, 2.0)
             mover.wanted = FASTEST
             await until(lambda: mover.left < 1.0)
 
@@ -91,7 +93,7 @@ async def parking_cut_in(stage: Stage, spec: ScenarioSpec) -> None:
     with stage.closed(line_between(begin, spot.ahead(5.0))):
         await stage.triggered(spec)
         await stage.about_to_reach(middle, 2.35, 10.0)
-        mover = stage.set_going(actors[1], spot.line(30.0), PARKED_SPEED, beside)
+        mover = stage.set_going(actors[1], spot.line(30.0), PARKED_SPEED, beside, False)
         await stage.shift(mover, 0.0, 2.0)
         await until(lambda: mover.left < 1.0)
     stage.remove(actors)

@@ -84,9 +84,9 @@ async def crossing_bicycle_flow(stage: Stage, spec: ScenarioSpec) -> None:
 
         async def over() -> None:
             if lights is not None:
-                lights.show_green()
+                await lights.show_green()
                 await stage.seconds(ALL_RED)
-                lights.show_green(approach)
+                await lights.show_green(approach)
             await stage.through_junction()
 
         riders = flow(

@@ -6,14 +6,20 @@ Distances, speeds and times are upstream's: docs/upstream_scenarios.md, section 
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
+from headway.frames import wrap_angle
 from scenarios.cast import Play
+from scenarios.flows import straight_line
+from scenarios.junctions import Approach
+from scenarios.script import all_of, until
 from scenarios.spots import Spot
 from scenarios.stage import Stage
 from scenarios.suites.parameters import Parameters
-from scenarios.suites.spec import ScenarioSpec
+from scenarios.suites.spec import Place, ScenarioSpec
 
 SPEED = 2.0  # [m/s] of who crosses
+TURNING_SPEED = 1.8  # [m/s] of who crosses behind a turn
 NEAR = 6.0  # [m] of ego, at which they set off however slow it is
 AFTERWARDS = 40.0  # [m] that ego drives until it is over
 
@@ -51,6 +57,70 @@ async def parking_crossing_pedestrian(stage: Stage, spec: ScenarioSpec) -> None:
     await stage.driven(AFTERWARDS)
 
 
+async def pedestrian_crossing(stage: Stage, spec: ScenarioSpec) -> None:
+    """Three walkers cross where ego comes to a junction."""
+    spot = Approach(Spot.near(stage.graph, spec.trigger)).end
+    beside, middle = spot.pavement(-1), spot.beside(0.0)
+    walkers = []
+    for along, right in ((0.4, 1.5), (1.0, 2.5), (1.6, 0.5)):
+        where = spot.beside(beside - right, 0.5 * math.pi, along)
+        walkers.append((stage.place(stage.choose(stage.walkers()), where), where))
+
+    async def cross(walker: int, where: Place) -> None:
+        await stage.seconds(stage.rng.uniform(0.0, 1.5))
+        way = 2.3 * math.dist((where.x, where.y), (middle.x, middle.y))
+        await stage.walk(walker, where.yaw or 0.0, stage.rng.uniform(1.3, 2.0), way)
+        stage.remove([walker])
+
+    await stage.triggered(spec)
+    await stage.about_to_reach(middle, 3.5, 12.0)
+    await all_of(*(cross(walker, where) for walker, where in walkers))
+    await stage.driven(AFTERWARDS)
+
+
+async def vehicle_turning_route(stage: Stage, spec: ScenarioSpec) -> None:
+    """Behind ego's turn a bicycle crosses from the right."""
+    spot = stage.spot_at(stage.junction_ahead(spec)[2]).ahead(11.0)
+    where = spot.beside(spot.pavement(-1), 0.5 * math.pi)
+    way = 2.0 * abs(spot.pavement(-1))
+    bicycle = stage.place("vehicle.diamondback.century", where)
+    await stage.triggered(spec)
+    await stage.about_to_reach(spot.beside(0.0), 1.8, NEAR)
+    mover = stage.set_going(bicycle, straight_line(where, way), TURNING_SPEED, heeds=False)
+    mover.speed = TURNING_SPEED  # at once
+    await until(lambda: mover.left < 0.1 or mover.hit)
+    stage.remove([bicycle])
+    await stage.driven(AFTERWARDS)
+
+
+async def vehicle_turning_route_pedestrian(stage: Stage, spec: ScenarioSpec) -> None:
+    """Behind ego's turn a walker crosses, from the outer side of the turn."""
+    _, begin, end = stage.junction_ahead(spec)
+    spot = stage.spot_at(end).ahead(0.5)
+    right, left = spot.beside(spot.pavement(-1)), _far_edge(spot)
+    turns_left = wrap_angle(spot.yaw - stage.spot_at(begin).yaw) > 0.0
+    start, goal = (right, left) if turns_left else (left, right)
+    yaw, way = (
+        math.atan2(goal.y - start.y, goal.x - start.x),
+        math.dist((start.x, start.y), (goal.x, goal.y)),
+    )
+    walker = stage.place(stage.choose(stage.walkers()), replace(start, yaw=yaw))
+    await stage.triggered(spec)
+    await stage.about_to_reach(spot.beside(0.0), 2.2, NEAR)
+    await stage.walk(walker, yaw, TURNING_SPEED, way)
+    stage.remove([walker])
+    await stage.driven(AFTERWARDS)
+
+
+def _far_edge(spot: Spot) -> Place:
+    """The pavement on the other side of the road."""
+    try:
+        other = spot.oncoming()
+    except ValueError:  # a one-way road
+        return spot.beside(spot.pavement(1))
+    return other.beside(other.pavement(-1))
+
+
 def _walker(
     stage: Stage, spot: Spot, beside: float, along: float, side: int, angle_deg: float
 ) -> tuple[int, float]:
@@ -67,6 +137,9 @@ def _ahead_of_time(seconds: float, angle_deg: float) -> float:
 
 
 PLAYS: dict[str, Play] = {
+    "PedestrianCrossing": pedestrian_crossing,
+    "VehicleTurningRoute": vehicle_turning_route,
+    "VehicleTurningRoutePedestrian": vehicle_turning_route_pedestrian,
     "DynamicObjectCrossing": dynamic_object_crossing,
     "ParkingCrossingPedestrian": parking_crossing_pedestrian,
 }

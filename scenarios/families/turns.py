@@ -136,7 +136,7 @@ async def show(
     lights = Lights(stage, ego)
     try:
         for duration, green in phases:
-            lights.show_green(*green)
+            await lights.show_green(*green)
             await stage.seconds(duration)
         await stage.forever()
     finally:

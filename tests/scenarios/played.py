@@ -31,11 +31,22 @@ def long_lane(graph: LaneGraph) -> Route:
     return plan_route(graph, lane, 2.0, lane, float(graph.length[lane]) - 2.0)
 
 
-def spec_of(kind: str, route: Route, **numbers: float) -> ScenarioSpec:
+def spec_of(
+    kind: str, route: Route, **given: float | str | tuple[float, float] | Place
+) -> ScenarioSpec:
     k = int(np.searchsorted(route.s, TRIGGER))
     at = Place(*map(float, route.xyz[k]), float(route.yaw[k]))
-    words = {name: Parameter({"value": str(value)}, HERE) for name, value in numbers.items()}
+    words = {name: Parameter(_words(value), HERE) for name, value in given.items()}
     return ScenarioSpec(f"{kind}_1", kind, at, words, HERE)
+
+
+def _words(value: float | str | tuple[float, float] | Place) -> dict[str, str]:
+    """A parameter's attributes as a file has them."""
+    if isinstance(value, Place):
+        return {"x": str(value.x), "y": str(-value.y), "z": str(value.z)}
+    if isinstance(value, tuple):
+        return {"from": str(value[0]), "to": str(value[1])}
+    return {"value": str(value)}
 
 
 class Blind(PrivilegedPerception):
@@ -47,12 +58,12 @@ class Blind(PrivilegedPerception):
         return replace(scene, agents=Agents(**nobody))
 
 
-def drive(session, route, spec, careful: bool, limit: float = 60.0):
-    config, _ = compose_drive(["planner=mpc", "safety=none"])
+def drive(session, route, spec, careful: bool, limit: float = 60.0, seed: int = 1):
+    config, _ = compose_drive(["planner=mpc"])
     driver = build_driver(config, session)
     if not careful:
         driver.perception = Blind()
-    stage = Stage(session, route, 1)
+    stage = Stage(session, route, seed)
     cast = Cast(stage, PLAYS, [spec])
     simulator = CarlaSimulator(session, SimulatorConfig(), lambda session, seed: cast)
     episode = run_episode(simulator, driver, route, 1, EpisodeConfig(time_limit_s=limit))

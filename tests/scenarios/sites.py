@@ -13,7 +13,7 @@ from scenarios.flows import line_between
 from scenarios.junctions import Approach, Side
 from scenarios.spots import Spot
 
-BEFORE, BEHIND = 70.0, 90.0  # [m] of road before and behind a junction
+BEFORE, BEHIND = 100.0, 90.0  # [m] of road before and behind a junction
 
 
 def open_lanes(graph: LaneGraph) -> np.ndarray:

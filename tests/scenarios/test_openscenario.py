@@ -336,9 +336,6 @@ def test_what_the_town_has_not_is_said_with_its_line(session, at, tmp_path):
 
 def test_positions_are_where_the_roads_say(session, lane, at, tmp_path):
     """Lane, road and relative positions, right-handed and in CARLA's axes."""
-    from scenarios.openscenario.routes import beginnings
-    from scenarios.suites.openscenario import read_stories
-
     graph = session.lane_graph
     side = 1.0 if graph.lane_id[lane] < 0 else -1.0  # of the road's t axis
     x, y, _, yaw = pose_at(graph, lane, 40.0)

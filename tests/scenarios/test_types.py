@@ -1,0 +1,115 @@
+"""Every type on a real server: who looks gets through, who does not fails at what it is about.
+
+One type of each family is played in `make test`, all of them in `make test-scenarios`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any
+
+import pytest
+
+from carla_bridge.session import Session
+from headway.road.lane_graph import LaneGraph
+from headway.road.route import Route
+from scenarios.families import PLAYS
+from scenarios.junctions import Approach, Side
+from tests.scenarios import sites
+from tests.scenarios.played import drive, spec_of
+
+Site = Callable[[LaneGraph], Route]
+
+
+@dataclass
+class Trial:
+    """How a type is played.
+
+    Attributes:
+        kind: type of the scenario.
+        site: where.
+        given: its parameters.
+        quick: whether it is played in `make test`.
+        limit: [s] for who looks.
+        seed: of the scenario's choices.
+        town: which.
+    """
+
+    kind: str
+    site: Site
+    given: dict[str, Any] = field(default_factory=dict)
+    quick: bool = False
+    limit: float = 90.0
+    seed: int = 1
+    town: str = "grid"
+
+
+def anybody(approach: Approach) -> bool:
+    del approach
+    return True
+
+
+def turn(
+    turn: int, lights: bool | None, fits: Callable[[Approach], bool] = anybody, number: int = 0
+) -> Site:
+    """The so manieth way through a junction that turns like that."""
+
+    def site(graph: LaneGraph) -> Route:
+        return next(islice(sites.turns(graph, turn, lights, fits), number, None))
+
+    return site
+
+
+opposite, from_left, from_right = map(sites.met_from, (Side.OPPOSITE, Side.LEFT, Side.RIGHT))
+GAPS = {"flow_speed": 9.0, "source_dist_interval": (25.0, 90.0)}
+ONCOMING = {"distance": 50.0, "frequency": (60.0, 200.0)}
+
+TRIALS = [
+    Trial("Accident", sites.two_lanes, {"distance": 50.0}),
+    Trial("AccidentTwoWays", sites.two_ways, ONCOMING),
+    Trial("ParkedObstacleTwoWays", sites.two_ways, ONCOMING),
+    Trial("ConstructionObstacleTwoWays", sites.two_ways, ONCOMING),
+    Trial("HazardAtSideLane", sites.two_lanes, {"distance": 40.0}, quick=True),
+    Trial("HazardAtSideLaneTwoWays", sites.two_ways, {"distance": 40.0}),
+    Trial("ParkingCutIn", sites.parking_lane, quick=True),
+    Trial("HardBreakRoute", sites.two_ways, quick=True),
+    Trial("PedestrianCrossing", turn(0, None, number=1)),
+    Trial("VehicleTurningRoute", turn(-1, None), quick=True),
+    Trial("VehicleTurningRoutePedestrian", turn(1, None)),
+    Trial("SignalizedJunctionLeftTurn", turn(1, True, opposite), GAPS),
+    Trial("NonSignalizedJunctionLeftTurnEnterFlow", turn(1, False, opposite), GAPS),
+    Trial("OppositeVehicleTakingPriority", turn(0, False, from_right, 1), quick=True),
+    Trial("OppositeVehicleRunningRedLight", turn(0, True, from_right, 1)),
+]
+marks = {True: (), False: (pytest.mark.slow,)}
+
+
+@pytest.fixture(scope="module")
+def sessions() -> Iterator[dict[str, Session]]:
+    running: dict[str, Session] = {}
+    yield running
+    for session in running.values():
+        session.close()
+
+
+@pytest.mark.parametrize(
+    "trial", [pytest.param(t, id=t.kind, marks=marks[t.quick]) for t in TRIALS]
+)
+def test_who_looks_gets_through_and_who_does_not_hits_somebody(sessions, trial):
+    if trial.town not in sessions:
+        sessions[trial.town] = Session(town=trial.town)
+    session = sessions[trial.town]
+    route = trial.site(session.lane_graph)
+    spec = spec_of(trial.kind, route, **trial.given)
+    episode, stage, _, _ = drive(session, route, spec, True, trial.limit, trial.seed)
+    assert episode.ending == "completed"
+    assert episode.criteria.infractions == []
+    assert stage.timeouts == stage.missed_yields == []
+    episode, _, _, _ = drive(session, route, spec, False, 60.0, trial.seed)
+    assert episode.criteria.collisions.infractions != []
+
+
+def test_each_type_has_a_trial():
+    assert {trial.kind for trial in TRIALS} <= set(PLAYS)
