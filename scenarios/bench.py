@@ -131,7 +131,8 @@ class Job:
 def make_bench(overrides: Sequence[str]) -> tuple[BenchConfig, list[str]]:
     """Split the command line into what the bench is told and what its drives are.
 
-    The score's rules say when a route ends, unless the command line does.
+    The score's rules say when a route ends, unless the command line does. An OpenSCENARIO file says
+    who is on the road: no background traffic unless the command line wants some.
 
     Raises:
         ValueError: a value is not allowed.
@@ -144,7 +145,10 @@ def make_bench(overrides: Sequence[str]) -> tuple[BenchConfig, list[str]]:
     except OmegaConfBaseException as error:
         raise ValueError(f"{' '.join(mine)}: {str(error).splitlines()[0]}") from error
     rest = [item for item in overrides if item not in mine]
-    return config, [*LIMITS[ScoreVersion(config.score)], *rest]  # pyright: ignore
+    assert isinstance(config, BenchConfig)
+    if _has_stories(config.suite) and not any(item.startswith("traffic=") for item in rest):
+        rest = ["traffic=none", *rest]
+    return config, [*LIMITS[ScoreVersion(config.score)], *rest]
 
 
 def jobs_of(config: BenchConfig) -> tuple[Suite, list[Job]]:
@@ -178,8 +182,12 @@ def _unfit(route: RouteSpec | StorySpec, towns: set[str]) -> SuiteError | None:
 @cache
 def suite_in(path: str) -> Suite:
     """Return the suite of a file or folder, which is read once."""
-    stories = path.endswith(".xosc") or Path(path).is_dir()
-    return read_stories(Path(path)) if stories else read_routes(Path(path))
+    return read_stories(Path(path)) if _has_stories(path) else read_routes(Path(path))
+
+
+def _has_stories(path: str) -> bool:
+    """Whether a suite consists of OpenSCENARIO files."""
+    return path.endswith(".xosc") or Path(path).is_dir()
 
 
 def spec_of(suite: str, route: str) -> RouteSpec | StorySpec:

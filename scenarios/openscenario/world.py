@@ -211,11 +211,12 @@ class StoryStage(Stage):
     def start_at(self, player: Player, speed: float) -> None:
         """Let somebody have a speed [m/s] from now on."""
         player.want(speed)
+        yaw = float(player.pose[2])
+        player.velocity = speed * np.array([math.cos(yaw), math.sin(yaw)])
         if player.mover is not None:
             player.mover.speed = speed
         elif player.kind == AgentKind.VEHICLE:
-            yaw = float(player.pose[2])
-            velocity = carla.Vector3D(speed * math.cos(yaw), -speed * math.sin(yaw), 0.0)
+            velocity = carla.Vector3D(player.velocity[0], -player.velocity[1], 0.0)
             self._batch.append(carla.command.ApplyTargetVelocity(player.actor, velocity))
 
     def lane_of(self, player: Player) -> tuple[int, float, float]:

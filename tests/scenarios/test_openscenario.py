@@ -282,6 +282,79 @@ def test_conditions_fire_when_they_should(session, at, tmp_path):
     assert episode.ending == "story_over"
 
 
+def test_who_comes_near_somebody_meets_the_conditions_one_by_one(session, at, tmp_path):
+    """At 5 m/s towards a car that stands 50 m ahead: each fires where it is reckoned to."""
+    rule = 'freespace="{}" rule="lessThan"'
+    free, centres = rule.format("true"), rule.format("false")
+    wall = '<EntityRef entityRef="wall"/>'
+    tests = {
+        "closing": '<RelativeSpeedCondition entityRef="wall" value="3" rule="greaterThan"/>',
+        "contact": f'<TimeToCollisionCondition value="4" {free}><TimeToCollisionConditionTarget>'
+        f"{wall}</TimeToCollisionConditionTarget></TimeToCollisionCondition>",
+        "headway": f'<TimeHeadwayCondition entityRef="wall" value="3" {centres}/>',
+        "near": f'<DistanceCondition value="30" {centres}>{at(100.0)}</DistanceCondition>',
+        "along": f'<DistanceCondition value="35" alongRoute="true" {centres}>{at(100.0)}'
+        "</DistanceCondition>",
+        "hits": f"<CollisionCondition>{wall}</CollisionCondition>",
+        "brakes": '<AccelerationCondition value="4" rule="greaterThan"/>',
+    }
+    set_to = (
+        '<GlobalAction><ParameterAction parameterRef="any"><SetAction value="1"/>'
+        "</ParameterAction></GlobalAction>"
+    )
+    events = [event(name, [after(0.3), by("car", test)], set_to) for name, test in tests.items()]
+    text = xosc.document(
+        [xosc.entity(name) for name in ("hero", "car", "wall")],
+        [
+            private("hero", teleport(at(2.0))),
+            private("car", teleport(at(30.0)), xosc.speed(5.0)),
+            private("wall", teleport(at(80.0))),
+        ],
+        [maneuver("car", *events)],
+        act_stop=xosc.trigger("StopTrigger", after(13.0)),
+    )
+    _, stage = xosc.play(session, text, tmp_path)
+    length = 2.0 * stage.players["car"].extent[0]
+    hit = times(stage)["event hits startTransition"]
+    speed = (50.0 - length) / hit  # a little less than it was told to have
+    assert speed == pytest.approx(5.0, rel=0.06)
+    expected = {
+        "closing": 0.35, "contact": hit - 4.0, "headway": (50.0 - 3.0 * speed) / speed,
+        "near": 40.0 / speed, "along": 35.0 / speed, "brakes": hit,
+    }  # fmt: skip
+    found = {name: times(stage)[f"event {name} startTransition"] for name in expected}
+    assert found == pytest.approx(expected, abs=0.25)
+
+
+def test_a_controller_that_only_drives_straight_and_a_teleport(session, lane, at, tmp_path):
+    graph = session.lane_graph
+    straight = (
+        "<ControllerAction><AssignControllerAction><Controller name='c'><Properties>"
+        "<Property name='module' value='vehicle_longitudinal_control'/></Properties></Controller>"
+        f"</AssignControllerAction>{xosc.NO_OVERRIDE}</ControllerAction>"
+    )
+    x, y, yaw = xosc.on_lane(graph, lane, 60.0, -6.0)
+    across = xosc.world(x, y, yaw + 0.5 * np.pi)
+    text = xosc.document(
+        [xosc.entity("hero"), xosc.entity("bike", "vehicle.diamondback.century"),
+         xosc.entity("car")],
+        [private("hero", teleport(at(2.0))), private("bike", teleport(across), straight),
+         private("car", teleport(at(90.0)), xosc.speed(4.0))],
+        [maneuver("bike", event("cross", [after(0.5)], xosc.speed(3.0, "step", "distance", 8.0),),
+                  event("stop", [xosc.state("event", "cross", "completeState")],
+                        xosc.speed(0.0, over=1.0))),
+         maneuver("car", event("jump", [after(2.0)], teleport(at(110.0))))],
+    )  # fmt: skip
+    _, stage = xosc.play(session, text, tmp_path)
+    s, d = project(graph, lane, *stage.players["bike"].pose[:2])
+    assert s == pytest.approx(60.0, abs=0.3)
+    assert d == pytest.approx(2.0, abs=1.5), "8 m across, and the way to a stop"
+    went_on = stage.time - 2.0
+    s, d = project(graph, lane, *stage.players["car"].pose[:2])
+    assert s == pytest.approx(110.0 + 4.0 * went_on, abs=1.5)
+    assert abs(d) < 0.3
+
+
 def test_the_world_changes_as_the_storyboard_says(session, at, tmp_path):
     light = session.world.get_actors().filter("traffic.traffic_light*")[0]
     signal = light.get_opendrive_id()
