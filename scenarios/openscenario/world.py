@@ -250,7 +250,7 @@ class StoryStage(Stage):
 
     def observe(self, actors: ActorSnapshot, ego: EgoState, dt: float) -> None:
         """Take a frame in; `dt` [s] is 0 in the first one of the storyboard."""
-        self.time += dt
+        self.time = round(self.time + dt, 6)  # or 20 ticks of 0.05 s were more than 1 s
         row = {int(actor): k for k, actor in enumerate(actors.id)}
         for player in self.players.values():
             k = row.get(player.actor, -1)

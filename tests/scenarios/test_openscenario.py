@@ -10,7 +10,8 @@ from carla_bridge.session import Session
 from headway.road.lane_graph import LaneKind
 from headway.road.queries import nearest_lane, pose_at, project
 from headway.types import AgentKind
-from scenarios.openscenario.routes import beginnings
+from scenarios.bench import row_of
+from scenarios.openscenario.routes import beginnings, ego_route
 from scenarios.suites.openscenario import read_stories
 from scenarios.suites.spec import SuiteError
 from tests.scenarios import xosc
@@ -72,6 +73,9 @@ def test_ego_stops_behind_a_lead_that_brakes_when_ego_is_near(session, at, tmp_p
     assert 1.0 < gap < 15.0
     expected = {"CollisionTest": True, "KeepLaneTest": True, "DrivenDistanceTest": False}
     assert stage.verdicts == expected
+    row = row_of(stage.spec, episode, stage, "2.1")
+    assert (row["status"], row["driving_score"], row["success"]) == ("Completed", 100.0, False)
+    assert [round(begin, 2), "event", "brake", "startTransition"] in row["story"]
 
 
 def test_lane_change_takes_its_length_and_ends_on_the_next_lane(session, lane, at, tmp_path):
@@ -89,13 +93,16 @@ def test_lane_change_takes_its_length_and_ends_on_the_next_lane(session, lane, a
                   event("settle", [xosc.state("event", "change", "completeState")],
                         xosc.speed(8.0, over=2.0)))],
     )  # fmt: skip
-    _, stage = xosc.play(session, text, tmp_path)
+    episode, stage = xosc.play(session, text, tmp_path)
     happened, car = times(stage), stage.players["car"]
     took = happened["action change-0 endTransition"] - happened["action change-0 startTransition"]
     assert took == pytest.approx(30.0 / 8.0, abs=0.3)
     found, _, d = nearest_lane(graph, *map(float, car.pose))
     assert found == graph.left[lane]
     assert abs(d) < 0.3
+    again, twin = xosc.play(session, text, tmp_path)
+    assert twin.elements.log == stage.elements.log
+    assert np.array_equal(xosc.path_of(again), xosc.path_of(episode))
 
 
 def test_two_arrive_together_and_a_trajectory_is_followed_in_time(session, lane, at, tmp_path):
@@ -187,10 +194,9 @@ def test_distances_beside_and_behind_are_taken_up_and_kept(session, lane, at, tm
     assert where["side"][1] - where["slow"][1] == pytest.approx(4.5, abs=0.25)
 
 
-def test_who_has_a_place_to_go_to_takes_the_way_there_and_ego_too(session, tmp_path):
-    """A turn at the junction ahead that neither would take of itself."""
-    graph = session.lane_graph
-    lane, turn = next(
+def turn_before(graph) -> tuple[int, int]:
+    """A lane that forks, and one of its turns."""
+    return next(
         (lane, turn)
         for lane in map(int, np.flatnonzero((graph.kind == LaneKind.DRIVING) & (graph.length > 20)))
         if graph.junction[lane] < 0 and len(graph.predecessors(lane))
@@ -198,6 +204,12 @@ def test_who_has_a_place_to_go_to_takes_the_way_there_and_ego_too(session, tmp_p
         for turn in map(int, graph.successors(lane))
         if graph.turn[turn] != 0
     )
+
+
+def test_who_has_a_place_to_go_to_takes_the_way_there_and_ego_too(session, tmp_path):
+    """A turn at the junction ahead that neither would take of itself."""
+    graph = session.lane_graph
+    lane, turn = turn_before(graph)
     exit_lane = int(graph.successors(turn)[0])
     before = int(graph.predecessors(lane)[0])
     back = float(graph.length[before]) - 30.0
@@ -220,6 +232,26 @@ def test_who_has_a_place_to_go_to_takes_the_way_there_and_ego_too(session, tmp_p
     assert "action go-0 endTransition" in times(stage)
     assert np.linalg.norm(stage.players["car"].pose[:2] - end) < 3.5
     assert episode.ending == "story_over"
+
+
+def test_ego_goes_where_the_conditions_want_it_near_to(session, tmp_path):
+    graph = session.lane_graph
+    lane, turn = turn_before(graph)
+    exit_lane = int(graph.successors(turn)[0])
+    near = f"""<DistanceCondition value="3" freespace="false" rule="lessThan">{
+        xosc.world(*xosc.on_lane(graph, exit_lane, 5.0))
+    }</DistanceCondition>"""
+    begin = private("hero", teleport(xosc.world(*xosc.on_lane(graph, lane, 1.0))))
+    passes = []
+    for test in (after(1.0), by("hero", near)):
+        groups = [maneuver("hero", event("there", [test], xosc.speed(1.0)))]
+        (tmp_path / "way.xosc").write_text(xosc.document([xosc.entity("hero")], [begin], groups))
+        spec = read_stories(tmp_path / "way.xosc").routes[0]
+        places = beginnings(spec, session.map, graph)
+        route = ego_route(spec, session.map, graph, places)
+        assert route.length > 300.0
+        passes.append(turn in route.lane)
+    assert passes == [False, True], "straight on where nothing asks for the turn"
 
 
 def test_conditions_fire_when_they_should(session, at, tmp_path):
@@ -296,7 +328,7 @@ def test_who_comes_near_somebody_meets_the_conditions_one_by_one(session, at, tm
         "along": f'<DistanceCondition value="35" alongRoute="true" {centres}>{at(100.0)}'
         "</DistanceCondition>",
         "hits": f"<CollisionCondition>{wall}</CollisionCondition>",
-        "brakes": '<AccelerationCondition value="4" rule="greaterThan"/>',
+        "brakes": '<AccelerationCondition value="20" rule="greaterThan"/>',
     }
     set_to = (
         '<GlobalAction><ParameterAction parameterRef="any"><SetAction value="1"/>'
