@@ -96,17 +96,23 @@ async def perform(stage: StoryStage, player: Player, action: Action) -> None:
             return
         case _:
             domains, play = PLAYS[type(action)]
-            await _held(player, domains, lambda: play(stage, player, action))
+            await _held(stage, player, domains, lambda: play(stage, player, action))
 
 
-async def _held(player: Player, domains: tuple[str, ...], play: Callable[[], Branch]) -> None:
-    """Run until it has ended, or a newer command of the same kind has come."""
-    token = object()
+async def _held(
+    stage: StoryStage, player: Player, domains: tuple[str, ...], play: Callable[[], Branch]
+) -> None:
+    """Run until it has ended, a newer command of the same kind has come, or the actor is gone."""
+    token, name = object(), player.entity.name
     player.holds |= dict.fromkeys(domains, token)
     if ALONG in domains:
         player.cruises = False
-    # In this order: who has lost command does nothing more.
-    await first(until(lambda: any(player.holds[d] is not token for d in domains)), play())
+
+    def lost() -> bool:
+        there = stage.players.get(name) is player
+        return not there or any(player.holds[d] is not token for d in domains)
+
+    await first(until(lost), play())  # in this order: who has lost command does nothing more
 
 
 async def speed(stage: StoryStage, player: Player, action: SpeedAction) -> None:

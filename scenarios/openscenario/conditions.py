@@ -9,14 +9,12 @@ from collections.abc import Callable
 
 import numpy as np
 
-from headway.road.routing import route_through
+from headway.road.queries import nearest_lane
+from headway.road.routing import find_paths
 from headway.road.shapes import box_polygons
 from headway.types import AgentKind
 from scenarios.openscenario.world import Player, StoryStage, along_and_across
 from scenarios.script import until
-from scenarios.suites.openscenario_action_spec import (
-    Position,
-)
 from scenarios.suites.openscenario_spec import (
     ByEntity,
     CollisionCondition,
@@ -24,6 +22,7 @@ from scenarios.suites.openscenario_spec import (
     Condition,
     DistanceCondition,
     ElementStateCondition,
+    EntityTest,
     HeadwayCondition,
     MotionCondition,
     ParameterCondition,
@@ -32,7 +31,7 @@ from scenarios.suites.openscenario_spec import (
     TimeCondition,
     Trigger,
 )
-from scenarios.suites.spec import SuiteError
+from scenarios.suites.spec import Place, SuiteError
 
 TOUCH = 0.1  # [m] between two boxes that is a collision: contacts keep them about that far apart
 EXACT = 1e-6  # within which two numbers are equal
@@ -93,7 +92,7 @@ class _Watch:
         match self._condition.test:
             case ByEntity(entities=names, every=every, test=test):
                 players = [stage.players.get(name) for name in names]
-                found = [p is not None and holds_for(stage, p, test) for p in players]
+                found = [p is not None and _meets(stage, p, test) for p in players]
                 return all(found) if every else any(found)
             case TimeCondition(than=than):
                 return _compare(stage.time, than)
@@ -110,7 +109,7 @@ class _Watch:
                 return happened or stage.elements.state(kind, name) == state
 
 
-def holds_for(stage: StoryStage, player: Player, test: object) -> bool:
+def _meets(stage: StoryStage, player: Player, test: EntityTest) -> bool:
     """Whether an entity meets a condition now."""
     match test:
         case MotionCondition(what=what, than=than):
@@ -120,15 +119,6 @@ def holds_for(stage: StoryStage, player: Player, test: object) -> bool:
                 "end_of_road": player.end_of_road,
             }  # fmt: skip
             return _compare(own[what], than)
-        case DistanceCondition(to=to, kind=kind, freespace=free, than=than):
-            away = _distance(stage, player, to, kind, free)
-            return away is not None and _compare(away, than)
-        case HeadwayCondition(to=to, closing=closing, freespace=free, than=than):
-            away = _distance(stage, player, to, "cartesian", free)
-            if away is None:
-                return False
-            speed = _closing_speed(stage, player, to) if closing else player.speed
-            return _compare(away / speed if speed > 0.0 else math.inf, than)
         case RelativeSpeedCondition(entity=entity, than=than):
             other = stage.players.get(entity)
             return other is not None and _compare(player.speed - other.speed, than)
@@ -138,23 +128,38 @@ def holds_for(stage: StoryStage, player: Player, test: object) -> bool:
                 for name, other in stage.players.items()
                 if (other.kind == KINDS[with_] if by_kind else name == with_)
             )
-    raise TypeError(f"no condition: {test!r}")
+        case DistanceCondition() | HeadwayCondition():
+            return _is_near(stage, player, test)
+
+
+def _is_near(stage: StoryStage, player: Player, test: DistanceCondition | HeadwayCondition) -> bool:
+    """Whether an entity is as near to another, or a place, as a condition says."""
+    other = stage.players.get(test.to) if isinstance(test.to, str) else None
+    if isinstance(test.to, str):
+        place = other.place if other is not None else None
+    else:
+        place = stage.places.find(test.to)
+    if place is None:  # the other one is not in the world
+        return False
+    if isinstance(test, DistanceCondition):
+        away = _distance(stage, player, other, place, test.kind, test.freespace)
+        return _compare(away, test.than)
+    away = _distance(stage, player, other, place, "cartesian", test.freespace)
+    speed = _closing_speed(player, other, place) if test.closing else player.speed
+    return _compare(away / speed if speed > 0.0 else math.inf, test.than)
 
 
 def _distance(
-    stage: StoryStage, player: Player, to: Position | str, kind: str, free: bool
-) -> float | None:
-    """[m] from somebody to an entity or place; None while the entity is not in the world."""
-    other = stage.players.get(to) if isinstance(to, str) else None
-    if other is None and isinstance(to, str):
-        return None
-    place = other.place if other is not None else stage.places.find(to)  # pyright: ignore
+    stage: StoryStage, player: Player, other: Player | None, place: Place, kind: str, free: bool
+) -> float:
+    """[m] from somebody to an entity that is at a place, or to a place alone."""
     along, across = along_and_across(player, place.x, place.y)
     if kind == "cartesian":
-        both = free and other is not None
-        return _free_distance(player, other) if both else math.hypot(along, across)
+        if free and other is not None:
+            return _free_distance(player, other)
+        return math.hypot(along, across)
     if kind == "route":
-        return route_through(stage.graph, np.array([player.pose[:2], (place.x, place.y)])).length
+        return _way(stage, player, place)
     side = 0 if kind == "longitudinal" else 1
     away = abs(along if side == 0 else across)
     if free:
@@ -162,22 +167,28 @@ def _distance(
     return max(away, 0.0)
 
 
-def _free_distance(player: Player, other: Player | None) -> float:
+def _way(stage: StoryStage, player: Player, place: Place) -> float:
+    """[m] along the lanes from somebody to a place; infinite where no way leads there."""
+    lane, s, _ = stage.lane_of(player)
+    goal, goal_s, _ = nearest_lane(stage.graph, place.x, place.y, place.yaw, z=place.z)
+    if lane < 0 or goal < 0:
+        return math.inf
+    lengths = stage.graph.length
+    s, goal_s = np.clip(s, 0.0, lengths[lane]), np.clip(goal_s, 0.0, lengths[goal])
+    path = find_paths(stage.graph, lane, float(s), {goal: float(goal_s)}).get(goal)
+    return sum(piece.s_to - piece.s_from for piece in path.pieces) if path else math.inf
+
+
+def _free_distance(player: Player, other: Player) -> float:
     """[m] between two boxes."""
-    assert other is not None
-    reach = float(np.linalg.norm(player.extent) + np.linalg.norm(other.extent))
-    centres = float(np.hypot(*(player.pose[:2] - other.pose[:2])))
-    if centres > reach + 200.0:  # far apart, the corners do not matter
-        return centres - reach
-    poses, extents = np.stack([player.pose, other.pose]), np.stack([player.extent, other.extent])
-    ours, theirs = box_polygons(poses, extents)
+    ours, theirs = box_polygons(
+        np.stack([player.pose, other.pose]), np.stack([player.extent, other.extent])
+    )
     return float(ours.distance(theirs))
 
 
-def _closing_speed(stage: StoryStage, player: Player, to: Position | str) -> float:
-    """[m/s] at which somebody comes nearer to an entity or place."""
-    other = stage.players[to] if isinstance(to, str) else None
-    place = other.place if other is not None else stage.places.find(to)  # pyright: ignore
+def _closing_speed(player: Player, other: Player | None, place: Place) -> float:
+    """[m/s] at which somebody comes nearer to an entity that is at a place, or to a place alone."""
     way = np.array([place.x, place.y]) - player.pose[:2]
     theirs = other.velocity if other is not None else np.zeros(2)
     return float((player.velocity - theirs) @ way / max(np.hypot(*way), EXACT))
@@ -192,6 +203,4 @@ def _compare_words(word: str, rule: str, value: str) -> bool:
     try:
         return RULES[rule](float(word), float(value))
     except ValueError:
-        return (
-            (word == value) == (rule == "equalTo") if rule in ("equalTo", "notEqualTo") else False
-        )
+        return rule == ("equalTo" if word == value else "notEqualTo")

@@ -238,7 +238,9 @@ class StoryStage(Stage):
         """Lay a line further that ends, and let who cruises have the limit."""
         mover.heeds = player.cruises
         lane, s = int(mover.line.lane[-1]), float(mover.line.lane_s[-1])
-        if mover.left < END_ROOM and lane >= 0:
+        if mover.left < END_ROOM and lane < 0:  # a trajectory
+            player.follow(self.line_of(player))
+        elif mover.left < END_ROOM:
             try:
                 onward = walk(self.graph, lane, s, END_ROOM)
                 player.follow(lane_line(self.graph, *onward))

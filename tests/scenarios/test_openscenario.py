@@ -134,7 +134,7 @@ def test_who_comes_near_somebody_meets_the_conditions_one_by_one(session, at, tm
         f"{wall}</TimeToCollisionConditionTarget></TimeToCollisionCondition>",
         "headway": f'<TimeHeadwayCondition entityRef="wall" value="3" {centres}/>',
         "near": f'<DistanceCondition value="30" {centres}>{at(100.0)}</DistanceCondition>',
-        "along": f'<DistanceCondition value="35" alongRoute="true" {centres}>{at(100.0)}'
+        "along": f'<DistanceCondition value="18" alongRoute="true" {centres}>{at(88.0)}'
         "</DistanceCondition>",
         "hits": f"<CollisionCondition>{wall}</CollisionCondition>",
         "brakes": '<AccelerationCondition value="20" rule="greaterThan"/>',
@@ -161,7 +161,7 @@ def test_who_comes_near_somebody_meets_the_conditions_one_by_one(session, at, tm
     assert speed == pytest.approx(5.0, rel=0.06)
     expected = {
         "closing": 0.35, "contact": hit - 4.0, "headway": (50.0 - 3.0 * speed) / speed,
-        "near": 40.0 / speed, "along": 35.0 / speed, "brakes": hit,
+        "near": 40.0 / speed, "along": 40.0 / speed, "brakes": hit,
     }  # fmt: skip
     found = {name: times(stage)[f"event {name} startTransition"] for name in expected}
     assert found == pytest.approx(expected, abs=0.25)
