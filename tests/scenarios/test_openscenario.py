@@ -11,8 +11,9 @@ from headway.road.queries import pose_at, project
 from headway.types import AgentKind
 from scenarios.bench import row_of
 from scenarios.openscenario.routes import beginnings
+from scenarios.spots import Spot
 from scenarios.suites.openscenario import read_stories
-from scenarios.suites.spec import SuiteError
+from scenarios.suites.spec import Place, SuiteError
 from tests.scenarios import xosc
 from tests.scenarios.xosc import after, by, condition, event, maneuver, private, teleport, times
 
@@ -258,3 +259,36 @@ def test_positions_are_where_the_roads_say(session, lane, at, tmp_path):
         assert where["object"][2] == pytest.approx(yaw)
         width = project(graph, lane, *pose_at(graph, int(graph.left[lane]), 50.0)[:2])[1]
         assert where["beside"][:2] == pytest.approx((50.0, width), abs=0.1)
+
+
+@pytest.mark.parametrize("where", ["beside", "oncoming", "pavement"])
+def test_criteria_notice_where_ego_was(session, lane, tmp_path, where):
+    """Ego is put there for a while; it stands meanwhile."""
+    graph = session.lane_graph
+    leftmost = lane
+    while graph.left[leftmost] >= 0:
+        leftmost = int(graph.left[leftmost])
+    x, y, yaw = xosc.on_lane(graph, lane, 40.0)
+    if where == "pavement":
+        place = Spot(graph, lane, 40.0).beside(Spot(graph, lane, 40.0).pavement(-1))
+    else:
+        other = int(graph.left[lane] if where == "beside" else graph.opposite[leftmost])
+        place = Place(*pose_at(graph, other, project(graph, other, x, y)[0])[:3])
+    put = teleport(xosc.world(place.x, place.y, yaw))
+    text = xosc.document(
+        [xosc.entity("hero")],
+        [private("hero", teleport(xosc.world(x, y, yaw)))],
+        [maneuver("hero", event("put", [after(0.2)], put),
+                  event("end", [after(0.6)], xosc.speed(0.0)))],
+        stop=xosc.criteria(
+            "WrongLaneTest", "OnSidewalkTest", "KeepLaneTest", "OffRoadTest", "CollisionTest",
+            MaxVelocityTest=30.0, AverageVelocityTest=20.0,
+        ),
+    )  # fmt: skip
+    _, stage = xosc.play(session, text, tmp_path)
+    failed = {name for name, met in stage.verdicts.items() if not met}
+    expected = {
+        "beside": {"KeepLaneTest"}, "oncoming": {"KeepLaneTest", "WrongLaneTest"},
+        "pavement": {"OnSidewalkTest"},
+    }  # fmt: skip
+    assert failed == expected[where] | {"AverageVelocityTest"}
