@@ -86,9 +86,9 @@ def profile(overrides: Overrides = None, as_json: Json = False) -> None:
 def bench_command(overrides: Overrides = None, as_json: Json = False) -> None:
     """Drive the routes of a suite with several planners and compare them.
 
-    Keys: suite (a route file of the Leaderboard or of Bench2Drive), planners, seeds, workers,
-    score (1.0, 2.0, 2.1 or bench2drive), folder (one that has rows is resumed), and those of
-    `headway drive`.
+    Keys: suite (a route file of the Leaderboard or of Bench2Drive, an OpenSCENARIO file or a folder
+    of those), planners, seeds, workers, score (1.0, 2.0, 2.1 or bench2drive), folder (one that has
+    rows is resumed), and those of `headway drive`.
 
     Example: `headway bench suite=routes.xml planners=[mpc,idm] seeds=2 workers=2`
     """

@@ -34,11 +34,17 @@ from scenarios.drive import git_hash
 from scenarios.episode import Episode, run_episode
 from scenarios.families import PLAYS
 from scenarios.metric_info import write_metric_info
+from scenarios.openscenario.play import STORY_OVER, play_story, story_figures
+from scenarios.openscenario.world import StoryStage
 from scenarios.parquet import write_parquet
 from scenarios.results import save_name, write_results
 from scenarios.scores import Outcome, ScoreVersion, driving_score, succeeded
 from scenarios.stage import Stage
 from scenarios.suites.leaderboard import read_routes
+from scenarios.suites.openscenario import read_stories
+from scenarios.suites.openscenario_spec import (
+    StorySpec,
+)
 from scenarios.suites.spec import RouteSpec, Suite, SuiteError
 from scenarios.summary import Summary, summary
 
@@ -46,6 +52,7 @@ ROWS, ABOUT = "rows.jsonl", "bench.json"
 ENDINGS = {
     "completed": "Completed", "off_route": "Failed - Agent deviated from the route",
     "blocked": "Failed - Agent got blocked", "time_limit": "Failed - Agent timed out",
+    STORY_OVER: "Completed",
 }  # fmt: skip
 
 # When a route ends (docs/upstream_formats.md, section 2). Leaderboard 2 gives 300 s and, for each
@@ -66,7 +73,7 @@ class BenchConfig:
     """What is compared, and how; drives themselves are configured as those of `headway drive`.
 
     Attributes:
-        suite: file of routes.
+        suite: file of routes, an OpenSCENARIO file (`.xosc`) or a folder of those.
         planners: names of planners.
         seeds: traffic seeds of each route, from 1 on.
         workers: processes, with a server each; the rows do not depend on their number.
@@ -142,7 +149,8 @@ class Job:
 def make_bench(overrides: Sequence[str]) -> tuple[BenchConfig, list[str]]:
     """Split the command line into what the bench is told and what its drives are.
 
-    The score's rules say when a route ends, unless the command line does.
+    The score's rules say when a route ends, unless the command line does. An OpenSCENARIO file says
+    who is on the road: no background traffic unless the command line wants some.
 
     Raises:
         ValueError: a value is not allowed.
@@ -155,7 +163,10 @@ def make_bench(overrides: Sequence[str]) -> tuple[BenchConfig, list[str]]:
     except OmegaConfBaseException as error:
         raise ValueError(f"{' '.join(mine)}: {str(error).splitlines()[0]}") from error
     rest = [item for item in overrides if item not in mine]
-    return config, [*LIMITS[ScoreVersion(config.score)], *rest]  # pyright: ignore
+    assert isinstance(config, BenchConfig)
+    if _has_stories(config.suite) and not any(item.startswith("traffic=") for item in rest):
+        rest = ["traffic=none", *rest]
+    return config, [*LIMITS[ScoreVersion(config.score)], *rest]
 
 
 def jobs_of(config: BenchConfig) -> tuple[Suite, list[Job]]:
@@ -170,7 +181,7 @@ def jobs_of(config: BenchConfig) -> tuple[Suite, list[Job]]:
     return replace(suite, routes=tuple(fit), errors=(*suite.errors, *errors.values())), sorted(jobs)
 
 
-def _unfit(route: RouteSpec, towns: set[str]) -> SuiteError | None:
+def _unfit(route: RouteSpec | StorySpec, towns: set[str]) -> SuiteError | None:
     """Why a route cannot be driven here."""
     if route.town not in towns:
         return SuiteError(
@@ -188,11 +199,16 @@ def _unfit(route: RouteSpec, towns: set[str]) -> SuiteError | None:
 
 @cache
 def suite_in(path: str) -> Suite:
-    """Return the suite of a file, which is read once."""
-    return read_routes(Path(path))
+    """Return the suite of a file or folder, which is read once."""
+    return read_stories(Path(path)) if _has_stories(path) else read_routes(Path(path))
 
 
-def spec_of(suite: str, route: str) -> RouteSpec:
+def _has_stories(path: str) -> bool:
+    """Whether a suite consists of OpenSCENARIO files."""
+    return path.endswith(".xosc") or Path(path).is_dir()
+
+
+def spec_of(suite: str, route: str) -> RouteSpec | StorySpec:
     """Return a route of a suite's file."""
     return next(spec for spec in suite_in(suite).routes if spec.id == route)
 
@@ -213,8 +229,8 @@ _sessions: dict[str, Session] = {}
 
 
 def play_route(
-    spec: RouteSpec, session: Session, driver: Driver, config: DriveConfig, background: Traffic,
-    seed: int,
+    spec: RouteSpec | StorySpec, session: Session, driver: Driver, config: DriveConfig,
+    background: Traffic, seed: int,
 ) -> tuple[Episode, Stage]:  # fmt: skip
     """Drive one route of a suite among its scenarios.
 
@@ -229,6 +245,8 @@ def play_route(
     Raises:
         ValueError: the town has no way through its keypoints, or a scenario cannot be played.
     """
+    if isinstance(spec, StorySpec):
+        return play_story(spec, session, driver, config, background, seed)
     route = route_through(session.lane_graph, spec.keypoints[:, :2])
     stage = Stage(session, route, seed)
     cast = Cast(stage, PLAYS, spec.scenarios, background)
@@ -246,13 +264,13 @@ def play_route(
     return episode, stage
 
 
-def row_of(spec: RouteSpec, episode: Episode, stage: Stage, score: str) -> Row:
+def row_of(spec: RouteSpec | StorySpec, episode: Episode, stage: Stage, score: str) -> Row:
     """Return the figures of one drive."""
     version, criteria = ScoreVersion(score), episode.criteria
     outcome, route = outcome_of(episode, stage, version), stage.route
     efficiency = criteria.pace.efficiency
     assert stage.ego is not None
-    return {
+    row = {
         "score": score,
         "scenarios": [scenario.type for scenario in spec.scenarios],
         "status": ENDINGS[episode.ending],
@@ -269,6 +287,7 @@ def row_of(spec: RouteSpec, episode: Episode, stage: Stage, score: str) -> Row:
         "sim_s": round(episode.sim_s, 3),
         "wall_s": round(episode.wall_s, 3),
     }
+    return row | story_figures(stage) if isinstance(stage, StoryStage) else row
 
 
 def _past_junction(completion: float, stage: Stage) -> bool:
@@ -285,7 +304,7 @@ def outcome_of(episode: Episode, stage: Stage, version: ScoreVersion) -> Outcome
     walkers = sum(name.startswith("walker.") for name in partners)
     vehicles = sum(name.startswith("vehicle.") for name in partners)
     return Outcome(
-        completion=criteria.completion.share,
+        completion=1.0 if episode.ending == STORY_OVER else criteria.completion.share,
         pedestrians=walkers,
         vehicles=vehicles,
         statics=len(partners) - walkers - vehicles,

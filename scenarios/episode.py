@@ -62,7 +62,7 @@ class Episode:
 
     Attributes:
         criteria: all of them, with what happened.
-        ending: `completed`, `off_route`, `blocked` or `time_limit`.
+        ending: `completed`, `off_route`, `blocked`, `time_limit` or what the caller gave.
         sim_s: [s] simulated.
         wall_s: [s] that the loop took.
         trace: of the driver.
@@ -84,6 +84,7 @@ def run_episode(
     progress: Progress | None = None,
     clock: Callable[[], float] = time.perf_counter,
     leniency: Callable[[], Leniency] = Leniency,
+    over: Callable[[], str] = lambda: "",
 ) -> Episode:
     """Drive `route` once and judge it.
 
@@ -96,20 +97,22 @@ def run_episode(
         progress: hears about each tick.
         clock: [s] wall time.
         leniency: what, in this tick, scenarios let ego do.
+        over: why, for reasons of its own, the episode ends in this tick; empty: it goes on. It is
+            asked first when the episode begins.
     """
     driver.reset()
     observation = simulator.reset(route, seed)
     graph: LaneGraph = observation.lane_graph
-    criteria, ending = Criteria(graph, route), _Ending(config, route)
+    criteria, ending = Criteria(graph, route), _Ending(config, route, over)
     tick = criteria.update(observation, Intent())
     begin = clock()
-    while not (over := ending.of(tick, criteria)):
+    while not (why := ending.of(tick, criteria)):
         command = driver.act(observation)
         observation = simulator.step(command)
         tick = criteria.update(observation, _intent(driver.trace), leniency())
         if progress is not None:
             progress(criteria.completion.share, observation.t, clock() - begin)
-    return Episode(criteria, over, observation.t, clock() - begin, driver.trace)
+    return Episode(criteria, why, observation.t, clock() - begin, driver.trace)
 
 
 def _intent(trace: Trace) -> Intent:
@@ -121,8 +124,8 @@ def _intent(trace: Trace) -> Intent:
 class _Ending:
     """Decides whether an episode is over."""
 
-    def __init__(self, config: EpisodeConfig, route: Route) -> None:
-        self._config = config
+    def __init__(self, config: EpisodeConfig, route: Route, over: Callable[[], str]) -> None:
+        self._config, self._over = config, over
         self._limit_s = config.limit_s(route)
         self._moved_t = 0.0
 
@@ -131,6 +134,8 @@ class _Ending:
         observation: Observation = tick.observation
         if abs(observation.ego.speed) > STANDING or tick.leniency.standing:
             self._moved_t = tick.t
+        if reason := self._over():
+            return reason
         if criteria.completion.share >= 1.0:
             return "completed"
         if abs(tick.d) > self._config.off_route:

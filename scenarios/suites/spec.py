@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from carla_bridge.frames import yaw_from_carla
 from headway.types import Array
+
+if TYPE_CHECKING:
+    from scenarios.suites.openscenario_spec import (
+        StorySpec,
+    )
 
 
 @dataclass(frozen=True)
@@ -133,12 +139,12 @@ class Suite:
 
     Attributes:
         name: of the file, without its ending.
-        routes: in the file's order.
+        routes: in the file's order; OpenSCENARIO files of a folder by their names.
         errors: one for each route that was left out, and for a file that could not be read.
         notes: things that were passed over, and routes that are driven all the same.
     """
 
     name: str
-    routes: tuple[RouteSpec, ...] = ()
+    routes: tuple[RouteSpec | StorySpec, ...] = ()
     errors: tuple[SuiteError, ...] = ()
     notes: tuple[str, ...] = field(default=())

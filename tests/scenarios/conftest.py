@@ -9,7 +9,7 @@ import pytest
 
 from carla_bridge.headless.towns import load_town
 from headway.road.frenet import route_poses
-from headway.road.lane_graph import LaneGraph, StopKind
+from headway.road.lane_graph import LaneGraph, LaneKind, StopKind
 from headway.road.route import Route
 from headway.road.routing import plan_route
 from headway.types import (
@@ -22,6 +22,7 @@ from headway.types import (
 )
 from scenarios.criteria import Criteria
 from scenarios.tick import Intent
+from tests.scenarios import xosc
 
 DT = 0.05
 BEFORE, AFTER = 35.0, 60.0  # [m] of road before and behind a stop line
@@ -151,3 +152,17 @@ def along(route: Route, s: np.ndarray, d: float = 0.0) -> np.ndarray:
 def times(seconds: float) -> np.ndarray:
     """Times [s] of the frames of a film."""
     return np.arange(round(seconds / DT)) * DT
+
+
+@pytest.fixture
+def lane(session) -> int:
+    """The longest lane of the session's town with one to its left."""
+    graph = session.lane_graph
+    fits = (graph.kind == LaneKind.DRIVING) & (graph.junction < 0) & (graph.left >= 0)
+    return int(np.argmax(np.where(fits, graph.length, 0.0)))
+
+
+@pytest.fixture
+def at(session, lane):
+    """A pose on that lane as words of a file."""
+    return lambda s, left=0.0: xosc.world(*xosc.on_lane(session.lane_graph, lane, s, left))

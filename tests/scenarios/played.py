@@ -32,9 +32,12 @@ def long_lane(graph: LaneGraph) -> Route:
 
 
 def spec_of(
-    kind: str, route: Route, **given: float | str | tuple[float, float] | Place
+    kind: str,
+    route: Route,
+    at_s: float = TRIGGER,
+    **given: float | str | tuple[float, float] | Place,
 ) -> ScenarioSpec:
-    k = int(np.searchsorted(route.s, TRIGGER))
+    k = int(np.searchsorted(route.s, at_s))
     at = Place(*map(float, route.xyz[k]), float(route.yaw[k]))
     words = {name: Parameter(_words(value), HERE) for name, value in given.items()}
     return ScenarioSpec(f"{kind}_1", kind, at, words, HERE)

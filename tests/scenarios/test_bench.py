@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from headway.cli import app, compose_drive
 from headway.road.lane_graph import LaneKind
 from scenarios.bench import known_rows, make_bench
+from tests.scenarios import xosc
 
 SCENARIO = """<scenario name="{kind}_1" type="{kind}">
 <trigger_point x="{x}" y="{y}" z="0" yaw="{yaw}"/><distance value="50"/></scenario>"""
@@ -128,6 +129,31 @@ def test_rows_of_errors_and_of_other_scores_are_driven_again(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(240)
+def test_a_folder_of_openscenario_files_is_driven(grid, tmp_path):
+    fits = (grid.kind == LaneKind.DRIVING) & (grid.junction < 0)
+    lane = int(np.argmax(np.where(fits, grid.length, 0.0)))
+    (tmp_path / "files").mkdir()
+    good = xosc.document(
+        [xosc.entity("hero"), xosc.entity("lead")],
+        [
+            xosc.private("hero", xosc.teleport(xosc.world(*xosc.on_lane(grid, lane, 5.0)))),
+            xosc.private("lead", xosc.teleport(xosc.world(*xosc.on_lane(grid, lane, 60.0)))),
+        ],
+        [xosc.maneuver("lead", xosc.event("go", [xosc.after(1.0)], xosc.speed(5.0, over=3.0)))],
+        stop=xosc.criteria("CollisionTest"),
+    )
+    (tmp_path / "files" / "good.xosc").write_text(good)
+    (tmp_path / "files" / "bad.xosc").write_text(good.replace("SpeedAction>", "VisibilityAction>"))
+    summary, said = bench(tmp_path / "files", tmp_path / "rows", "planners=[idm]")
+    assert "bad.xosc:" in said
+    assert summary["planners"]["idm"]["success_rate"] == 1.0
+    row = rows_of(tmp_path / "rows")["idm good 1"]
+    assert row["criteria"] == {"CollisionTest": True}
+    assert [1.05, "event", "go", "startTransition"] in row["story"]
+
+
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_rows_and_results_do_not_depend_on_how_many_drive(suite, tmp_path):
     for workers in (1, 2):
@@ -152,6 +178,12 @@ def test_the_score_says_when_a_route_ends_unless_the_command_line_does(score, bl
     assert episode.limit_s(route) == pytest.approx(limit)
     _, rest = make_bench(["suite=any.xml", f"score={score}", "episode.blocked_s=30"])
     assert compose_drive(rest)[0].episode.blocked_s == 30.0
+
+
+def test_an_openscenario_file_has_no_background_traffic_unless_asked_for():
+    assert "traffic=none" in make_bench(["suite=one.xosc"])[1]
+    assert make_bench(["suite=one.xosc", "traffic=idm"])[1].count("traffic=none") == 0
+    assert "traffic=none" not in make_bench(["suite=any.xml"])[1]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""Plays the storyboard of an OpenSCENARIO file on a `Stage`."""
