@@ -12,7 +12,7 @@ from headway.road.frenet import project_on_route
 from headway.road.lane_graph import LaneGraph, LaneKind
 from headway.road.route import Route
 from headway.road.routing import plan_route
-from headway.types import Agents, Observation, Scene
+from headway.types import Agents, Observation, Scene, SignalState
 from perception.privileged import PrivilegedPerception
 from scenarios.cast import Cast
 from scenarios.episode import EpisodeConfig, run_episode
@@ -61,11 +61,27 @@ class Blind(PrivilegedPerception):
         return replace(scene, agents=Agents(**nobody))
 
 
-def drive(session, route, spec, careful: bool, limit: float = 60.0, seed: int = 1):
+class Lawless(PrivilegedPerception):
+    """Takes every light for green and sees no sign."""
+
+    _graph: LaneGraph | None = None
+
+    def perceive(self, observation: Observation) -> Scene:
+        scene = super().perceive(observation)
+        green = np.full_like(scene.signal_state, SignalState.GREEN)
+        if self._graph is None:
+            graph = scene.lane_graph
+            names = ("stop_lane", "stop_s", "stop_kind", "stop_signal", "stop_junction_lane")
+            self._graph = replace(graph, **{name: getattr(graph, name)[:0] for name in names})
+        return replace(scene, signal_state=green, lane_graph=self._graph)
+
+
+def drive(session, route, spec, careful: bool, limit: float = 60.0, seed: int = 1,
+          careless: type[PrivilegedPerception] = Blind):  # fmt: skip
     config, _ = compose_drive(["planner=mpc"])
     driver = build_driver(config, session)
     if not careful:
-        driver.perception = Blind()
+        driver.perception = careless()
     stage = Stage(session, route, seed)
     cast = Cast(stage, PLAYS, [spec])
     simulator = CarlaSimulator(session, SimulatorConfig(), lambda session, seed: cast)

@@ -45,7 +45,8 @@ def right_lane_beside(graph: LaneGraph) -> Route:
 
 def two_ways(graph: LaneGraph) -> Route:
     """One lane each way."""
-    return longest(graph, (graph.left < 0) & (graph.opposite >= 0))
+    alone = (graph.left < 0) & ~beside(graph, graph.right, LaneKind.DRIVING)
+    return longest(graph, alone & (graph.opposite >= 0))
 
 
 def parking_lane(graph: LaneGraph) -> Route:
