@@ -10,11 +10,9 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
-from itertools import pairwise
 
 from carla_bridge.headless.towns.builder import End, TownBuilder
-from carla_bridge.headless.towns.motorways import MOTORWAY, TAPER, Motorway
-from carla_bridge.headless.towns.opendrive import Road
+from carla_bridge.headless.towns.motorways import TAPER, Motorway
 from carla_bridge.headless.towns.plan_view import Pose
 from carla_bridge.headless.towns.streets import Control, Point, Profile, Streets
 
@@ -53,40 +51,16 @@ PLACES = (
 )
 
 
-def _motorway(town: TownBuilder) -> tuple[Motorway, list[Road], list[list[Road]]]:
-    """The motorway, its stretches, and the exit and the entry of each link road."""
-    motorway = Motorway(town, "A 14", 3)
-    stretches = motorway.stretches(WEST_END, LENGTHS, BEND)
-    assert abs(stretches[-1].plan.end.x - EAST_X) < 1e-6
-    gores = [(End(a, "end"), End(b, "start")) for a, b in pairwise(stretches)]
-    exits: list[list[tuple[End, int]]] = [[] for _ in gores]
-    entries: list[list[tuple[End, int]]] = [[] for _ in gores]
-    links = []
-    for i, (x, link, area) in enumerate(
-        zip(LINKS, ("Western Link", "Eastern Link"), ("Heath", "Meadow"), strict=True)
-    ):
-        first, second = 2 * i + 1, 2 * i + 2
-        poses = gores[first][0].road.plan.end, gores[second][1].road.plan.start
-        ramps = motorway.link_ramps(*poses, Pose(x, TERMINAL_Y, -math.pi / 2), link)
-        leave, enter = motorway.service_area(*poses, f"Service Area {area}")
-        exits[first].append((End(ramps[0], "start"), -motorway.aux))
-        entries[first].append((End(enter, "end"), motorway.aux))
-        exits[second].append((End(leave, "start"), motorway.aux))
-        entries[second].append((End(ramps[1], "end"), -motorway.aux))
-        links.append(ramps)
-    for (before, after), leaving, entering in zip(gores, exits, entries, strict=True):
-        motorway.gore(before, after, leaving, entering)
-    for road in stretches[::2]:
-        for at in ("start", "end"):
-            town.speed_sign(End(road, at), MOTORWAY, 30.0 if road.length > 100.0 else 5.0)
-    return motorway, stretches, links
-
-
 @lru_cache(maxsize=1)
 def interchange() -> str:
     """OpenDRIVE of the town `interchange`."""
     town = TownBuilder("interchange", (50.1, 8.6))
-    motorway, stretches, links = _motorway(town)
+    motorway = Motorway(town, "A 14", 3)
+    accesses = [
+        (Pose(x, TERMINAL_Y, -math.pi / 2), f"{side} Link", f"Service Area {area}")
+        for x, side, area in zip(LINKS, ("Western", "Eastern"), ("Heath", "Meadow"), strict=True)
+    ]
+    stretches, links = motorway.lay(WEST_END, LENGTHS, BEND, accesses)
     streets = Streets(town, NODES, CONTROLS, loose=LOOSE)
     streets.street(
         "Southern Highway", DUAL,

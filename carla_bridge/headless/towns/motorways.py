@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 
 from carla_bridge.headless.towns.builder import YIELD, End, TownBuilder
 from carla_bridge.headless.towns.opendrive import Lane, Road, Section
@@ -49,6 +50,42 @@ class Motorway:
         self.town, self.name, self.lanes = town, name, lanes
         self.aux = lanes + 2  # id of an auxiliary lane, beyond the inner shoulder and the lanes
         self.ramp_offset = INNER + (lanes + 0.5) * FAST + DROP
+
+    def lay(
+        self, start: Pose, lengths: Sequence[float], bend: float,
+        accesses: Sequence[tuple[Pose, str, str]],
+    ) -> tuple[list[Road], list[list[Road]]]:  # fmt: skip
+        """Lay the motorway: stretches, ramps, and the gores between.
+
+        Args:
+            start, lengths, bend: as for `stretches`.
+            accesses: one at the third stretch, the fifth and so on: where a road begins that leads
+                away on the right, its name, and the name of the service area on the left.
+
+        Returns:
+            Its stretches, and the exit and the entry of each access.
+        """
+        stretches = self.stretches(start, lengths, bend)
+        gores = [(End(a, "end"), End(b, "start")) for a, b in pairwise(stretches)]
+        exits: list[list[tuple[End, int]]] = [[] for _ in gores]
+        entries: list[list[tuple[End, int]]] = [[] for _ in gores]
+        links = []
+        for i, (terminal, link, area) in enumerate(accesses):
+            first, second = 2 * i + 1, 2 * i + 2
+            poses = gores[first][0].road.plan.end, gores[second][1].road.plan.start
+            ramps = self.link_ramps(*poses, terminal, link)
+            leave, enter = self.service_area(*poses, area)
+            exits[first].append((End(ramps[0], "start"), -self.aux))
+            entries[first].append((End(enter, "end"), self.aux))
+            exits[second].append((End(leave, "start"), self.aux))
+            entries[second].append((End(ramps[1], "end"), -self.aux))
+            links.append(ramps)
+        for (before, after), leaving, entering in zip(gores, exits, entries, strict=True):
+            self.gore(before, after, leaving, entering)
+        ends = [End(road, at) for road in stretches[2:-1:2] for at in ("start", "end")]
+        for end in (End(stretches[0], "start"), End(stretches[-1], "end"), *ends):
+            self.town.speed_sign(end, MOTORWAY, 30.0)
+        return stretches, links
 
     def stretches(self, start: Pose, lengths: Sequence[float], bend: float) -> list[Road]:
         """The motorway's pieces between its gores: every second one has auxiliary lanes.

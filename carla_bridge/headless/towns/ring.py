@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 from carla_bridge.headless.towns.builder import YIELD, End, TownBuilder
-from carla_bridge.headless.towns.motorways import MOTORWAY, SLOWLY, TAPER, VERGE, Motorway
+from carla_bridge.headless.towns.motorways import SLOWLY, TAPER, VERGE, Motorway
 from carla_bridge.headless.towns.opendrive import Lane, Road, Section
 from carla_bridge.headless.towns.plan_view import Elevation, PlanView, Pose
 
@@ -65,23 +65,10 @@ class _Ring:
         lengths = [10.0, 200.0, 220.0, 200.0, 10.0]
         assert sum(lengths) + 4 * TAPER == 2 * (EAST_X - BEND)
         west = Pose(-EAST_X, NORTH_Y - BEND - 100.0, QUARTER)
-        first, second, third, fourth, fifth = self.motorway.stretches(west, lengths, BEND)
-        gores = second.plan.end, fourth.plan.start
         self.terminal = Pose(HUB.x, 130.0, -QUARTER)  # where the link road begins, looking south
-        self.inner = self.motorway.link_ramps(*gores, self.terminal, "Link Road")
-        leave, enter = self.motorway.service_area(*gores, "Service Area North")
-        # eastbound (right lanes): exit lane opens, leaves; entry lane comes, closes
-        # westbound (left lanes) the same from the other side
-        aux, gore = self.motorway.aux, self.motorway.gore
-        gore(End(first, "end"), End(second, "start"))
-        gore(End(second, "end"), End(third, "start"),
-             [(End(self.inner[0], "start"), -aux)], [(End(enter, "end"), aux)])  # fmt: skip
-        gore(End(third, "end"), End(fourth, "start"),
-             [(End(leave, "start"), aux)], [(End(self.inner[1], "end"), -aux)])  # fmt: skip
-        gore(End(fourth, "end"), End(fifth, "start"))
-        for end in (End(first, "start"), End(fifth, "end"), End(third, "start"), End(third, "end")):
-            self.town.speed_sign(end, MOTORWAY, 30.0)
-        return End(first, "start"), End(fifth, "end")
+        access = (self.terminal, "Link Road", "Service Area North")
+        stretches, (self.inner,) = self.motorway.lay(west, lengths, BEND, [access])
+        return End(stretches[0], "start"), End(stretches[-1], "end")
 
     # --- country roads ----------------------------------------------------------------------
 
