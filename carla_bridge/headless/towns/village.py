@@ -12,9 +12,9 @@ from carla_bridge.headless.towns.builder import TownBuilder
 from carla_bridge.headless.towns.streets import Control, Point, Profile, Streets
 
 COUNTRY = Profile(70, sidewalk=False, kind="rural")
-MAIN = Profile(50, lane=3.25)
-PARKED = Profile(40, parking=True, lane=3.25)
-NARROW = Profile(30, lane=3.1)
+MAIN = Profile(50, lane=3.3)
+PARKED = Profile(40, parking=True, lane=3.3)
+NARROW = Profile(30, lane=3.3)
 
 NODES: dict[str, Point] = {
     "west": (-480.0, 0.0), "north": (0.0, 340.0), "east": (520.0, 30.0), "south": (40.0, -340.0),
@@ -59,7 +59,7 @@ def village() -> str:
     streets.street("Hauptgasse", MAIN, ["west", (-330.0, -45.0), "school"], bend=70.0)
     streets.street("Hauptgasse", PARKED, ["school", "square", "well"])
     streets.street("Hauptgasse", MAIN, ["well", (340.0, 60.0), "east"], bend=70.0)
-    streets.street("Kirchgasse", NARROW, ["north", "church", (35.0, 95.0), "square"])
+    streets.street("Kirchgasse", NARROW, ["north", "church", (20.0, 95.0), "square"])
     streets.street("Muehlweg", NARROW, ["square", (-30.0, -80.0), "mill", (70.0, -250.0), "south"])
     streets.street("Schulweg", NARROW, ["school", (-190.0, -120.0), "mill"])
     streets.street("Brunnenweg", NARROW, ["well", (240.0, 130.0), (110.0, 200.0), "church"])
