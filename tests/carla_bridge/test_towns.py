@@ -329,14 +329,10 @@ def test_village_lies_on_a_hill_and_is_narrow(towns):
 
 
 def test_a_lane_without_a_way_through_is_named():
-    town = TownBuilder("broken", (48.0, 11.0))
-    streets = Streets(town, {"a": (0.0, 0.0), "b": (0.0, 200.0)}, loose=["b"])
-    for angle in (0.0, math.pi / 2, math.pi):
-        streets.nodes[f"{angle}"] = (200.0 * math.cos(angle), 200.0 * math.sin(angle))
-    streets = Streets(town, streets.nodes, loose=[n for n in streets.nodes if n != "a"])
-    streets.street("Broad", Profile(50, 3, 3), ["a", "b"])
-    streets.street("Narrow", Profile(50), ["a", "0.0"])
-    streets.street("Narrow", Profile(50), ["a", f"{math.pi}"])
+    nodes = {"a": (0.0, 0.0), "north": (0.0, 200.0), "east": (200.0, 0.0), "west": (-200.0, 0.0)}
+    streets = Streets(TownBuilder("broken", (48.0, 11.0)), nodes, loose=["north", "east", "west"])
+    streets.street("Broad", Profile(50, 3, 3), ["a", "north"])
+    streets.street("Narrow", Profile(50), ["west", "a", "east"])
     with pytest.raises(ValueError, match=r"lane 2 of road 1 'Broad' ends in junction 1000"):
         streets.build()
 
