@@ -311,10 +311,11 @@ def test_interchange_weaves(towns):
     assert weaving == 2  # one each way
 
 
-def test_harbours_cycleways_go_on_through_junctions(towns):
-    graph = towns["harbour"].lane_graph
+@pytest.mark.parametrize(("name", "least"), [("harbour", 20), ("old_town", 20), ("interchange", 2)])
+def test_cycleways_go_on_through_junctions(name, least, towns):
+    graph = towns[name].lane_graph
     inside = np.flatnonzero((graph.kind == LaneKind.BIKING) & (graph.junction >= 0))
-    assert len(inside) > 20
+    assert len(inside) >= least
     for lane in inside:
         ends = [*graph.predecessors(lane), *graph.successors(lane)]
         assert len(ends) == 2

@@ -18,6 +18,7 @@ from carla_bridge.headless.towns.streets import Control, Point, Profile, Streets
 
 DUAL = Profile(70, 2, 2, sidewalk=False, center="solid solid", kind="rural")
 COUNTRY = Profile(70, sidewalk=False, kind="rural")
+CYCLED = Profile(70, cycleway=True, sidewalk=False, kind="rural")
 
 EAST_X, NORTH_Y = 1070.0, 300.0  # [m] the motorway's outermost lines
 BEND = 260.0  # [m] radius of its bends
@@ -69,8 +70,8 @@ def interchange() -> str:
         bend=120.0,
     )  # fmt: skip
     streets.street("Western Link", COUNTRY, ["link 1", "tee 1"])
-    streets.street("Eastern Link", COUNTRY, ["link 2", "tee 2"])
-    streets.street("Farm Road", COUNTRY, ["tee 2", "fork"])
+    streets.street("Eastern Link", CYCLED, ["link 2", "tee 2"])
+    streets.street("Farm Road", CYCLED, ["tee 2", "fork"])
     way = ["fork", (310.0, -660.0), (50.0, -650.0), (0.0, -460.0), "lake"]
     streets.street("Lake Road", COUNTRY, way, bend=80.0)
     streets.street("Wood Road", COUNTRY, ["fork", (540.0, -560.0), (710.0, -480.0), "wood"], 80.0)

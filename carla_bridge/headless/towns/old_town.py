@@ -1,8 +1,8 @@
 """The town `old_town`: five gates, five streets to the star in its middle, one-way lanes between.
 
-A ring road of two lanes each way follows the old wall. Five streets run from its gates to a
-junction of five arms; a one-way ring crosses them half way, and narrow one-way lanes lead from it
-to the wall and back. No two arms meet at the same angle.
+A ring road of two lanes and a cycleway each way follows the old wall. Five streets run from its
+gates to a junction of five arms; a one-way ring crosses them half way, and narrow one-way lanes
+lead from it to the wall and back. No two arms meet at the same angle.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from functools import lru_cache
 from carla_bridge.headless.towns.builder import TownBuilder
 from carla_bridge.headless.towns.streets import Control, Point, Profile, Streets
 
-WALL = Profile(50, 2, 2, center="solid solid")
+WALL = Profile(50, 2, 2, cycleway=True, center="solid solid")
 AXIS = Profile(40, 2, 2, center="solid solid")
 STREET = Profile(40, parking=True)
 INNER = Profile(30, 2, 0, parking=True, lane=3.25)

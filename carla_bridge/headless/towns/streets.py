@@ -96,12 +96,10 @@ class Control:
     Attributes:
         kind: lights, stop, yield, or none for right before left.
         minor: names of the streets that wait at signs.
-        protected: each arm has a green of its own.
     """
 
     kind: str = "none"
     minor: tuple[str, ...] = ()
-    protected: bool = False
 
 
 @dataclass
@@ -176,7 +174,7 @@ class Streets:
             control = self.controls.get(node, Control())
             minor = [end for end in ends if end.road.name in control.minor and end.lanes(True)]
             self.town.crossing(
-                ends, control.kind, minor, radius=TURN_RADIUS, protected=control.protected,
+                ends, control.kind, minor, radius=TURN_RADIUS,
                 pockets=control.kind == "lights",
             )  # fmt: skip
 
