@@ -1,7 +1,8 @@
 """CARLA's map to LaneGraph: every lane is read through the real `carla.Map`, once, and cached.
 
-The XML is only asked which roads, sections and lanes there are and for the speed limits, which no
-call of the map returns; geometry, links, markings and landmarks are LibCarla's own answers.
+The XML is only asked which roads, sections and lanes there are, and for the speed limits, names and
+named objects, which no call of the map returns; geometry, links, markings and landmarks are
+LibCarla's own answers.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import carla
 import numpy as np
 
 from carla_bridge.frames import mirror_y, yaws_from_carla
+from carla_bridge.road_names import landmarks, road_names
 from carla_bridge.road_signals import Index, crosswalk_polygons, stop_lines
 from headway.cache import cache_folder
 from headway.road.assemble import RawLane, assemble
@@ -114,7 +116,12 @@ def lane_graph_from_xodr(name: str, xodr: str) -> LaneGraph:
     _fill_limits(world_map, lanes, index)
     crosswalks = crosswalk_polygons(world_map)
     signal_ids, stops = stop_lines(world_map, lanes, index, crosswalks)
-    return assemble(name, lanes, stops, signal_ids, crosswalks)
+    root = ET.fromstring(xodr)
+    names = road_names(root)
+    for lane in lanes:
+        lane.road_name = names[lane.road_id]
+    named = landmarks(root, world_map, lanes, index)
+    return assemble(name, lanes, stops, signal_ids, crosswalks, named)
 
 
 def read_roads(name: str, xodr: str) -> list[Road]:

@@ -26,7 +26,7 @@ class RawLane:
         yaw: (n,) [rad] direction of travel.
         width: (n,) [m].
         successors: lanes that follow, as indices into the list.
-        left, right, left_change, right_change, opposite: as in LaneGraph.
+        left, right, left_change, right_change, opposite, road_name: as in LaneGraph.
     """
 
     road_id: int
@@ -44,6 +44,7 @@ class RawLane:
     left_change: bool = False
     right_change: bool = False
     opposite: int = -1
+    road_name: str = ""
 
 
 @dataclass(frozen=True, order=True)
@@ -57,12 +58,24 @@ class RawStop:
     junction_lane: int
 
 
+@dataclass(frozen=True)
+class RawLandmark:
+    """Something with a name beside a road; fields as LaneGraph's `landmark_*`."""
+
+    name: str
+    kind: str
+    xy: tuple[float, float]
+    lane: int
+    s: float
+
+
 def assemble(
     name: str,
     lanes: Sequence[RawLane],
     stops: Sequence[RawStop] = (),
     signal_ids: Sequence[str] = (),
     crosswalks: Sequence[Array] = (),
+    landmarks: Sequence[RawLandmark] = (),
 ) -> LaneGraph:
     """Lay out the lists as arrays; derive arc lengths, curvature, turns, conflicts and the grid.
 
@@ -72,6 +85,7 @@ def assemble(
         stops: stop lines.
         signal_ids: OpenDRIVE ids of the traffic lights.
         crosswalks: polygons (k, 2) [m], map frame.
+        landmarks: stops, stations, shops.
 
     Raises:
         ValueError: there is no lane, so there is nothing to drive on.
@@ -113,6 +127,12 @@ def assemble(
         "stop_junction_lane": np.array([q.junction_lane for q in ordered], np.int32),
         "crosswalk_start": csr([[0] * len(c) for c in crosswalks])[0],
         "crosswalk_xy": np.concatenate([np.zeros((0, 2)), *crosswalks]),
+        "road_name": _column(lanes, "road_name", np.str_),
+        "landmark_name": np.array([m.name for m in landmarks], np.str_),
+        "landmark_kind": np.array([m.kind for m in landmarks], np.str_),
+        "landmark_xy": np.array([m.xy for m in landmarks], np.float64).reshape(-1, 2),
+        "landmark_lane": np.array([m.lane for m in landmarks], np.int32),
+        "landmark_s": np.array([m.s for m in landmarks], np.float64),
         "point_lane": np.repeat(np.arange(len(lanes), dtype=np.int32), counts),
     }  # fmt: skip
     arrays |= _point_grid(xyz)

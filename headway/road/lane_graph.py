@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from headway.road.ground import GroundArrays
     from headway.road.queries import LaneArrays
 
-FORMAT = 3  # raise it when fields or their derivation change; other caches are made anew
+FORMAT = 4  # raise it when fields or their derivation change; other caches are made anew
 
 
 class LaneKind(IntEnum):
@@ -44,7 +44,8 @@ class StopKind(IntEnum):
 class LaneGraph:
     """A town's roads, right-handed map frame, SI units.
 
-    `L` lanes, `P` points, `S` signals (traffic lights), `Q` stop lines, `C` crosswalks.
+    `L` lanes, `P` points, `S` signals (traffic lights), `Q` stop lines, `C` crosswalks,
+    `M` landmarks.
 
     Attributes:
         name: of the town.
@@ -80,6 +81,10 @@ class LaneGraph:
         grid_origin: (2,) [m], grid_cell: () [m] and grid_shape: (2,) int32 of the point index.
         grid_start, grid_point: CSR of point indices per cell, row-major (x * ny + y).
         point_lane: (P,) int32 the lane of each point.
+        road_name: (L,) str name of the lane's road, "" where it has none.
+        landmark_name, landmark_kind: (M,) str; kinds are bus_stop, station, shop.
+        landmark_xy: (M, 2) [m] where it stands.
+        landmark_lane: (M,) int32 the driving lane beside it, landmark_s: (M,) [m] where on that.
     """
 
     name: str
@@ -124,17 +129,28 @@ class LaneGraph:
     grid_start: Array
     grid_point: Array
     point_lane: Array
+    road_name: Array
+    landmark_name: Array
+    landmark_kind: Array
+    landmark_xy: Array
+    landmark_lane: Array
+    landmark_s: Array
 
     def __post_init__(self) -> None:
         num_lanes, num_points = len(self.road_id), len(self.s)
         for name in ("section_id", "lane_id", "junction", "kind", "length", "speed_limit", "left",
-                     "right", "left_change", "right_change", "opposite", "turn"):  # fmt: skip
+                     "right", "left_change", "right_change", "opposite", "turn",
+                     "road_name"):  # fmt: skip
             check_shape("LaneGraph", name, getattr(self, name), (num_lanes,))
         for name in ("point_start", "succ_start", "pred_start", "conflict_start"):
             check_shape("LaneGraph", name, getattr(self, name), (num_lanes + 1,))
         check_shape("LaneGraph", "xyz", self.xyz, (num_points, 3))
         for name in ("yaw", "curvature", "width", "point_lane"):
             check_shape("LaneGraph", name, getattr(self, name), (num_points,))
+        num_landmarks = len(self.landmark_name)
+        for name in ("landmark_kind", "landmark_lane", "landmark_s"):
+            check_shape("LaneGraph", name, getattr(self, name), (num_landmarks,))
+        check_shape("LaneGraph", "landmark_xy", self.landmark_xy, (num_landmarks, 2))
 
     @property
     def num_lanes(self) -> int:

@@ -116,6 +116,12 @@ def lay(lanes, succ, *, junction=(), kinds=None, left=None, opposite=None, confl
         ).astype(np.int32),
         grid_point=order.astype(np.int32),
         point_lane=owner.astype(np.int32),
+        road_name=np.full(num, "", np.str_),
+        landmark_name=np.zeros(0, np.str_),
+        landmark_kind=np.zeros(0, np.str_),
+        landmark_xy=np.zeros((0, 2)),
+        landmark_lane=np.zeros(0, np.int32),
+        landmark_s=np.zeros(0),
     )  # fmt: skip
 
 

@@ -242,3 +242,16 @@ def test_carlas_towns_flow(shared, town):
     assert not [c for c in street.collisions if c[0] == "vehicles"]
     assert not street.reds
     assert np.mean(driven[street.model.fleet.active]) > 25.0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("town", ["ring", "old_town", "harbour", "interchange", "village"])
+def test_our_other_towns_flow(town):
+    from carla_bridge.headless.towns import load_town
+
+    street, driven = run(load_town(town).lane_graph, 60.0, seed=1)
+    assert not [c for c in street.collisions if c[0] == "vehicles"]
+    assert not street.reds
+    active = street.model.fleet.active
+    assert np.mean(driven[active]) > 100.0
+    assert np.quantile(driven[active], 0.1) > 15.0

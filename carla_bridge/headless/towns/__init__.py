@@ -1,4 +1,4 @@
-"""Towns: our own two, generated here, and any OpenDRIVE file that is brought along."""
+"""Towns: our own, generated here, and any OpenDRIVE file that is brought along."""
 
 from pathlib import Path
 

@@ -12,6 +12,7 @@ from carla_bridge.headless.towns.opendrive import (
     Junction,
     Lane,
     Link,
+    Place,
     Road,
     Section,
     Signal,
@@ -26,7 +27,10 @@ POLE = 0.8  # [m] and this far outside of the pavement
 STRAIGHT = math.radians(40.0)  # a movement that turns by less is going straight
 U_TURN = math.radians(150.0)
 _FIRST_JUNCTION, _FIRST_CONNECTION = 1000, 2000
-_FIRST_SIGNAL, _FIRST_CONTROLLER, _FIRST_OBJECT = 5000, 7000, 9000
+_FIRST_SIGNAL, _FIRST_CONTROLLER, _FIRST_OBJECT, _FIRST_PLACE = 5000, 7000, 9000, 11000
+_ASIDE = {"bus_stop": -0.8}  # [m] from the outer edge of the sidewalk
+_ASIDE_BUILDING = 4.0
+_FARTHEST = 60.0  # [m] from a road that something can stand beside it
 
 
 @dataclass(frozen=True)
@@ -104,7 +108,7 @@ class TownBuilder:
         self.roads: list[Road] = []
         self.junctions: list[Junction] = []
         self._num_roads = self._num_connections = 0
-        self._num_signals = self._num_controllers = self._num_objects = 0
+        self._num_signals = self._num_controllers = self._num_objects = self._num_places = 0
 
     def xml(self) -> str:
         """The town as OpenDRIVE."""
@@ -182,6 +186,7 @@ class TownBuilder:
     def crossing(
         self, ends: Sequence[End], control: str = "none", minor: Sequence[End] = (),
         *, crosswalks: bool = True, radius: float = 9.0, protected: bool = False,
+        pockets: bool = False,
     ) -> Junction:  # fmt: skip
         """Add a crossing or T-junction with every movement, sidewalks around its corners.
 
@@ -192,15 +197,20 @@ class TownBuilder:
             crosswalks: one over each arm that has sidewalks.
             radius: [m] of right turns at the lane's centre, left turns take 1.5 times that.
             protected: every arm has a green of its own; else opposite arms share one.
+            pockets: the left one of three or more lanes is for turning left alone.
 
         Returns:
             The junction.
+
+        Raises:
+            ValueError: a lane would end here or begin from nowhere.
         """
         junction = self.junction(ends)
         for start in ends:
             for goal in ends:
                 if start is not goal:
-                    self._movement(junction, start, goal, radius)
+                    self._movement(junction, start, goal, radius, pockets)
+        self._check_lanes(junction, ends)
         for start, goal in zip(ends, [*ends[1:], ends[0]], strict=True):
             sidewalks = start.lanes(True, "sidewalk"), goal.lanes(False, "sidewalk")
             if sidewalks[0] and sidewalks[1]:
@@ -223,12 +233,21 @@ class TownBuilder:
                 self.sign(end, STOP if control == "stop" else YIELD)
         return junction
 
-    def _movement(self, junction: Junction, start: End, goal: End, radius: float) -> None:
+    def _movement(
+        self, junction: Junction, start: End, goal: End, radius: float, pockets: bool
+    ) -> None:
         turn = wrap_angle(goal.out.heading + math.pi - start.out.heading)
         origins, targets = start.lanes(True), goal.lanes(False)
         if not origins or not targets or abs(turn) > U_TURN:
             return
+        if turn < STRAIGHT:  # cyclists go straight on or turn right
+            bikes = start.lanes(True, "biking"), goal.lanes(False, "biking")
+            for origin, target in zip(*bikes, strict=False):
+                smooth = turn > -STRAIGHT
+                self.connect(junction, start, origin, goal, target, smooth=smooth, kind="biking")
         if abs(turn) < STRAIGHT:
+            if pockets:
+                origins, targets = origins[len(origins) > 2 :], targets[len(targets) > 2 :]
             for origin, target in zip(origins, targets, strict=False):
                 self.connect(junction, start, origin, goal, target, smooth=True)
         elif turn > 0:
@@ -236,9 +255,25 @@ class TownBuilder:
         else:
             self.connect(junction, start, origins[-1], goal, targets[-1], radius=radius)
 
+    def _check_lanes(self, junction: Junction, ends: Sequence[End]) -> None:
+        inside = [r for r in self.roads if r.junction == junction.junction_id]
+        used = {(r.predecessor, r.sections[0].right[0].predecessor, True) for r in inside}
+        used |= {(r.successor, r.sections[0].right[0].successor, False) for r in inside}
+        for end in ends:
+            touched = Link("road", end.road.road_id, end.at)
+            for incoming in (True, False):
+                for lane in end.lanes(incoming):
+                    if (touched, lane, incoming) not in used:
+                        fault = "ends in" if incoming else "begins from nowhere at"
+                        raise ValueError(
+                            f"town {self.name!r}: lane {lane} of road {end.road.road_id} "
+                            f"{end.road.name!r} {fault} "
+                            f"junction {junction.junction_id}; give it a way through"
+                        )
+
     def _lights(self, junction: Junction, ends: Sequence[End], protected: bool) -> None:
         phases: list[tuple[float, list[int]]] = []
-        for end in ends:
+        for end in (end for end in ends if end.lanes(True)):
             heading = end.out.heading
             signal = self.sign(end, LIGHT, height=5.0)
             for axis, signals in phases:
@@ -298,6 +333,38 @@ class TownBuilder:
         crosswalk = Crosswalk(_FIRST_OBJECT + self._num_objects, end.s, corners)
         end.road.crosswalks.append(crosswalk)
         return crosswalk
+
+    def place(self, kind: str, name: str, x: float, y: float) -> Place:
+        """Name something beside the nearest road, on the side where the point is.
+
+        Args:
+            kind: bus_stop, station or shop.
+            name: as people call it.
+            x, y: [m] about where.
+
+        Raises:
+            ValueError: no road is near.
+        """
+        distance, road, s = min(
+            (
+                (math.hypot(pose.x - x, pose.y - y), road, s)
+                for road in self.roads if road.junction < 0
+                for s in range(5, int(road.length) - 4, 3)
+                for pose in (road.plan.at(s),)
+            ),
+            key=lambda found: found[0],
+        )  # fmt: skip
+        if distance > _FARTHEST:
+            raise ValueError(f"town {self.name!r}: {name!r} is {distance:.0f} m from any road")
+        end = End(road, "end")
+        side = 1 if road.plan.at(s).local(Pose(x, y, 0.0))[1] > 0 else -1
+        lanes = [i for i in end.section.ids() if i * side > 0]
+        edge = end.t(max(lanes, key=abs), 1.0) if lanes else 0.0
+        self._num_places += 1
+        aside = side * _ASIDE.get(kind, _ASIDE_BUILDING)
+        place = Place(_FIRST_PLACE + self._num_places, kind, name, float(s), edge + aside)
+        road.places.append(place)
+        return place
 
 
 def _set_link(end: End, link: Link) -> None:

@@ -1,9 +1,10 @@
-"""Draws a town from above: lanes, markings, arrows, crosswalks, lights, signs, spawn points."""
+"""Draws a town from above: lanes, markings, arrows, crosswalks, signals, spawn points, places."""
 
 from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -59,6 +60,7 @@ def draw(
     _crosswalks(axes, graph)
     _arrows(axes, graph)
     _signals(axes, town.signals, scale)
+    _places(axes, graph, low, high)
     spawn = town.spawn_points
     axes.scatter(spawn[:, 0], -spawn[:, 1], s=max(3.0, (0.6 * scale) ** 2), c="#b2abd2",
                  linewidths=0, zorder=6)  # fmt: skip
@@ -154,6 +156,26 @@ def _arrows(axes: Axes, graph: LaneGraph) -> None:
             cos, sin = math.cos(graph.yaw[i]), math.sin(graph.yaw[i])
             arrows.append(shape @ np.array([[cos, sin], [-sin, cos]]) + graph.xyz[i, :2])
     axes.add_collection(PolyCollection(arrows, facecolors="#dfe3e6", linewidths=0, zorder=3.5))
+
+
+def _places(axes: Axes, graph: LaneGraph, low: Array, high: Array) -> None:
+    """Names of stops, stations, shops, and of streets, each once near its longest lane's middle."""
+    lanes = np.flatnonzero((graph.kind == LaneKind.DRIVING) & (graph.junction < 0))
+    style: dict[str, Any] = {"fontsize": 7, "ha": "center", "zorder": 9, "clip_on": True}
+    for name in sorted(set(graph.road_name[lanes].tolist()) - {""}):
+        lane = max(lanes[graph.road_name[lanes] == name], key=lambda i: graph.length[i])
+        row = (graph.point_start[lane] + graph.point_start[lane + 1]) // 2
+        angle = (math.degrees(graph.yaw[row]) + 90.0) % 180.0 - 90.0
+        x, y = graph.xyz[row, :2]
+        axes.text(x, y, name, color="white", rotation=angle, va="center",
+                  rotation_mode="anchor", **style)  # fmt: skip
+    for name, kind, xy in zip(
+        graph.landmark_name, graph.landmark_kind, graph.landmark_xy, strict=True
+    ):
+        if (low < xy).all() and (xy < high).all():
+            axes.plot(*xy, marker="P" if kind == "bus_stop" else "p", color="#54278f", markersize=6,
+                      markeredgecolor="white", zorder=8)  # fmt: skip
+            axes.annotate(name, xy, (0, 5), textcoords="offset points", color="#3f007d", **style)
 
 
 def _signals(axes: Axes, signals: tuple[SignalSpec, ...], scale: float) -> None:

@@ -28,6 +28,20 @@ HALF_WIDTH = {
 XS, YS = (-620.0, -390.0, -130.0, 140.0, 400.0, 620.0), (-410.0, -150.0, 130.0, 410.0)
 AVENUE_X, AVENUE_Y = 140.0, 130.0
 MIDDLE = (5.0, 270.0)  # a short street between two others, and where it crosses a third
+ALONG_X = {-410.0: "Southern Avenue", -150.0: "Mill Street", 130.0: "Market Avenue",
+           270.0: "Baker Street", 410.0: "Northern Avenue"}  # fmt: skip
+ALONG_Y = {-620.0: "Western Avenue", -390.0: "School Street", -130.0: "Church Street",
+           140.0: "Station Avenue", 400.0: "Garden Street", 620.0: "Eastern Avenue"}  # fmt: skip
+PLACES = (
+    ("station", "Grid Central Station", 170.0, 300.0),
+    ("bus_stop", "Market Square", 40.0, 120.0),
+    ("bus_stop", "Old Mill", -250.0, -160.0),
+    ("bus_stop", "School", -380.0, 0.0),
+    ("bus_stop", "Garden Street South", 410.0, -280.0),
+    ("shop", "Corner Bakery", 0.0, 285.0),
+    ("shop", "Mill Street Books", 270.0, -140.0),
+    ("shop", "Church Street Pharmacy", -145.0, -20.0),
+)
 
 # node -> (control, arms that wait: the headings in which one drives out of the crossing)
 CONTROL = {
@@ -114,7 +128,9 @@ class _Grid:
             cut = [self._cut(start, plan.start.heading),
                    self._cut(goal, plan.end.reversed().heading)]  # fmt: skip
             short = trimmed(plan, *cut)
-            road = self.town.road(short, profile(kind, short.length), speed)
+            along_x = abs(math.cos(plan.start.heading)) > 0.5
+            name = ALONG_X[start[1]] if along_x else ALONG_Y[start[0]]
+            road = self.town.road(short, profile(kind, short.length), speed, name=name)
             for node, at in ((start, "start"), (goal, "end")):
                 end = End(road, at)
                 self.arms.setdefault(node, {})[_compass(end.out.reversed().heading)] = end
@@ -126,6 +142,8 @@ class _Grid:
             control, waiting = CONTROL.get(node, default)
             minor = [arms[_compass(h)] for h in waiting]
             self.town.crossing(ends, control, minor, radius=7.0)
+        for place in PLACES:
+            self.town.place(*place)
         return self.town.xml()
 
     def _cut(self, node: Node, heading: float) -> float:

@@ -20,8 +20,8 @@ def load_town(name: str) -> Town:
     """A town by its name.
 
     Args:
-        name: grid, ring, or one that was imported or lies in `$CARLA_ROOT`; CARLA's long forms
-            (/Game/Carla/Maps/Town01, Carla/Maps/Town01) too.
+        name: one of our own (`OWN_TOWNS`), or one that was imported or lies in `$CARLA_ROOT`;
+            CARLA's long forms (/Game/Carla/Maps/Town01, Carla/Maps/Town01) too.
 
     Raises:
         TownNotFound: there is none of that name.

@@ -1,6 +1,7 @@
 """OpenDRIVE as data classes that write themselves as the XML which LibCarla understands.
 
-Only what LibCarla reads is here: roads, lanes, junctions, signals, crosswalks, controllers.
+Only what LibCarla reads is here: roads, lanes, junctions, signals, crosswalks, controllers; and the
+names of roads and places, which our LaneGraph reads.
 """
 
 from __future__ import annotations
@@ -158,6 +159,32 @@ class Crosswalk:
 
 
 @dataclass
+class Place:
+    """Something with a name beside a road.
+
+    Attributes:
+        object_id: unique in the town.
+        kind: what it is, OpenDRIVE's subtype: bus_stop, station, shop.
+        name: as people call it.
+        s, t: [m] where it stands, t left positive.
+    """
+
+    object_id: int
+    kind: str
+    name: str
+    s: float
+    t: float
+
+    def xml(self) -> str:
+        """The element."""
+        return tag(
+            "object", id=self.object_id, name=self.name, s=self.s, t=self.t, zOffset=0.0, hdg=0.0,
+            roll=0.0, pitch=0.0, orientation="none", subtype=self.kind,
+            type="pole" if self.kind == "bus_stop" else "building",
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
 class Link:
     """What a road's end touches: `kind` road or junction, its id, and which end of a road."""
 
@@ -173,7 +200,7 @@ class Link:
 
 @dataclass
 class Road:
-    """A road: reference line, heights, lane sections, links, signals, crosswalks.
+    """A road: reference line, heights, lane sections, links, signals, crosswalks, places.
 
     Attributes:
         road_id: unique among roads and junctions.
@@ -200,6 +227,7 @@ class Road:
     successor: Link | None = None
     signals: list[Signal] = field(default_factory=list)
     crosswalks: list[Crosswalk] = field(default_factory=list)
+    places: list[Place] = field(default_factory=list)
     name: str = ""
 
     @property
@@ -230,8 +258,9 @@ class Road:
             tag("lateralProfile"),
             tag("lanes", offset, *lanes),
         ]
-        if self.crosswalks:
-            body.append(tag("objects", *[crosswalk.xml() for crosswalk in self.crosswalks]))
+        if self.crosswalks or self.places:
+            objects = [*self.crosswalks, *self.places]
+            body.append(tag("objects", *[thing.xml() for thing in objects]))
         body.append(tag("signals", *[signal.xml() for signal in self.signals]))
         return tag("road", *body, name=self.name or f"road{self.road_id}", length=self.length,
                    id=self.road_id, junction=self.junction)  # fmt: skip

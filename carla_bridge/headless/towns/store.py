@@ -13,11 +13,22 @@ from collections.abc import Callable
 from pathlib import Path
 
 from carla_bridge.headless.towns.grid import grid
+from carla_bridge.headless.towns.harbour import harbour
+from carla_bridge.headless.towns.interchange import interchange
+from carla_bridge.headless.towns.old_town import old_town
 from carla_bridge.headless.towns.ring import ring
 from carla_bridge.headless.towns.town import BrokenTown, TownNotFound
 from carla_bridge.headless.towns.validate import check_xodr, try_in_child
+from carla_bridge.headless.towns.village import village
 
-OWN_TOWNS: dict[str, Callable[[], str]] = {"grid": grid, "ring": ring}
+OWN_TOWNS: dict[str, Callable[[], str]] = {
+    "grid": grid,
+    "ring": ring,
+    "old_town": old_town,
+    "interchange": interchange,
+    "harbour": harbour,
+    "village": village,
+}
 _MAPS = ("CarlaUE4/Content/Carla/Maps", "Unreal/CarlaUE4/Content/Carla/Maps", "Content/Carla/Maps")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_\-]*")
 
