@@ -42,10 +42,8 @@ from scenarios.scores import Outcome, ScoreVersion, driving_score, succeeded
 from scenarios.stage import Stage
 from scenarios.suites.leaderboard import read_routes
 from scenarios.suites.openscenario import read_stories
-from scenarios.suites.openscenario_spec import (
-    StorySpec,
-)
-from scenarios.suites.spec import RouteSpec, Suite, SuiteError
+from scenarios.suites.openscenario_spec import Drivable, StorySpec
+from scenarios.suites.spec import Suite, SuiteError
 from scenarios.summary import Summary, summary
 
 ROWS, ABOUT = "rows.jsonl", "bench.json"
@@ -181,7 +179,7 @@ def jobs_of(config: BenchConfig) -> tuple[Suite, list[Job]]:
     return replace(suite, routes=tuple(fit), errors=(*suite.errors, *errors.values())), sorted(jobs)
 
 
-def _unfit(route: RouteSpec | StorySpec, towns: set[str]) -> SuiteError | None:
+def _unfit(route: Drivable, towns: set[str]) -> SuiteError | None:
     """Why a route cannot be driven here."""
     if route.town not in towns:
         return SuiteError(
@@ -208,7 +206,7 @@ def _has_stories(path: str) -> bool:
     return path.endswith(".xosc") or Path(path).is_dir()
 
 
-def spec_of(suite: str, route: str) -> RouteSpec | StorySpec:
+def spec_of(suite: str, route: str) -> Drivable:
     """Return a route of a suite's file."""
     return next(spec for spec in suite_in(suite).routes if spec.id == route)
 
@@ -229,7 +227,7 @@ _sessions: dict[str, Session] = {}
 
 
 def play_route(
-    spec: RouteSpec | StorySpec, session: Session, driver: Driver, config: DriveConfig,
+    spec: Drivable, session: Session, driver: Driver, config: DriveConfig,
     background: Traffic, seed: int,
 ) -> tuple[Episode, Stage]:  # fmt: skip
     """Drive one route of a suite among its scenarios.
@@ -264,7 +262,7 @@ def play_route(
     return episode, stage
 
 
-def row_of(spec: RouteSpec | StorySpec, episode: Episode, stage: Stage, score: str) -> Row:
+def row_of(spec: Drivable, episode: Episode, stage: Stage, score: str) -> Row:
     """Return the figures of one drive."""
     version, criteria = ScoreVersion(score), episode.criteria
     outcome, route = outcome_of(episode, stage, version), stage.route
@@ -385,7 +383,7 @@ def conclude(
     return summary(asked, config.planners, config.score)
 
 
-def keep_metrics(config: BenchConfig, job: Job, spec: RouteSpec, episode: Episode) -> None:
+def keep_metrics(config: BenchConfig, job: Job, spec: Drivable, episode: Episode) -> None:
     """Write what Bench2Drive's tools want to have of each drive, where its score counts."""
     if config.score == ScoreVersion.BENCH2DRIVE:
         write_metric_info(config.path / job.run / save_name(spec), episode.trace)

@@ -18,7 +18,7 @@ import numpy as np
 
 from carla_bridge.frames import vector_from_carla
 from scenarios.scores import Outcome, ScoreVersion, infraction_score
-from scenarios.suites.spec import RouteSpec
+from scenarios.suites.openscenario_spec import Drivable, StorySpec
 
 RESULTS = "results.json"
 CRASHED = "Failed - Simulation crashed"
@@ -51,7 +51,7 @@ Record = dict[str, Any]
 
 
 def write_results(
-    folder: Path, routes: Sequence[RouteSpec], rows: Sequence[Row], version: ScoreVersion
+    folder: Path, routes: Sequence[Drivable], rows: Sequence[Row], version: ScoreVersion
 ) -> Path:
     """Write `results.json` of one planner and one seed; it is whole at any time.
 
@@ -70,7 +70,7 @@ def write_results(
 
 
 def results_of(
-    routes: Sequence[RouteSpec], rows: Sequence[Row], version: ScoreVersion
+    routes: Sequence[Drivable], rows: Sequence[Row], version: ScoreVersion
 ) -> dict[str, Any]:
     """Return what `write_results` writes; scores of all appear when all routes were driven."""
     row_of = {row["route"]: row for row in rows}
@@ -95,7 +95,7 @@ def results_of(
     }  # fmt: skip
 
 
-def record_of(index: int, spec: RouteSpec, row: Row, version: ScoreVersion) -> Record:
+def record_of(index: int, spec: Drivable, row: Row, version: ScoreVersion) -> Record:
     """Return the record of one route.
 
     Args:
@@ -132,7 +132,7 @@ def record_of(index: int, spec: RouteSpec, row: Row, version: ScoreVersion) -> R
     return record
 
 
-def save_name(spec: RouteSpec) -> str:
+def save_name(spec: Drivable) -> str:
     """The name by which Bench2Drive's tools find what was recorded of a route."""
     return f"RouteScenario_{spec.id}_rep0_{spec.town}_{_scenario(spec)}_None"
 
@@ -206,12 +206,14 @@ def _status(row: Row, num_infractions: int, version: ScoreVersion) -> str:
     return "Perfect" if perfect and version is not ScoreVersion.LEADERBOARD_1_0 else row["status"]
 
 
-def _scenario(spec: RouteSpec) -> str:
+def _scenario(spec: Drivable) -> str:
     return spec.scenarios[0].name if spec.scenarios else "None"
 
 
-def _straight(spec: RouteSpec) -> float:
-    """[m] from keypoint to keypoint."""
+def _straight(spec: Drivable) -> float:
+    """[m] from keypoint to keypoint; 0 where a file gives none."""
+    if isinstance(spec, StorySpec):
+        return 0.0
     return float(np.linalg.norm(np.diff(spec.keypoints, axis=0), axis=1).sum())
 
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from scenarios.suites.openscenario_action_spec import Action, Position
-from scenarios.suites.spec import ScenarioSpec, Source
+from scenarios.suites.spec import RouteSpec, ScenarioSpec, Source
 
 
 @dataclass(frozen=True)
@@ -251,3 +251,6 @@ class StorySpec:
     criteria: tuple[Criterion, ...]
     source: Source
     scenarios: tuple[ScenarioSpec, ...] = field(default=())
+
+
+Drivable = RouteSpec | StorySpec  # what a bench can drive
