@@ -63,6 +63,11 @@ test-bounds: $(READY) ## the tests with every index of the kernels checked
 test-all: setup browser ## the tests and those marked slow
 	$(BIN)/python -m pytest $(IN_TWO) -m "slow or not slow" -o faulthandler_timeout=7200
 
+.PHONY: test-scenarios
+test-scenarios: setup ## every scenario type: who looks gets through, who does not fails
+	$(BIN)/python -m pytest $(IN_TWO) tests/scenarios/test_types.py tests/scenarios/test_obstacles.py \
+	    tests/scenarios/test_pedestrians.py -m "slow or not slow" -o faulthandler_timeout=7200
+
 .PHONY: lint
 lint: $(READY) ## ruff, pyright, import-linter
 	$(BIN)/ruff check $(PACKAGES) tests

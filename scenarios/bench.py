@@ -43,6 +43,7 @@ from scenarios.stage import Stage
 from scenarios.suites.leaderboard import read_routes
 from scenarios.suites.openscenario import read_stories
 from scenarios.suites.openscenario_spec import Drivable, StorySpec
+from scenarios.suites.own import OWN_SUITES
 from scenarios.suites.spec import Suite, SuiteError
 from scenarios.summary import Summary, summary
 
@@ -197,13 +198,15 @@ def _unfit(route: Drivable, towns: set[str]) -> SuiteError | None:
 
 @cache
 def suite_in(path: str) -> Suite:
-    """Return the suite of a file or folder, which is read once."""
-    return read_stories(Path(path)) if _has_stories(path) else read_routes(Path(path))
+    """Return the suite of a file, a folder or a name of ours, which is read once."""
+    if _has_stories(path):
+        return read_stories(Path(path))
+    return read_routes(OWN_SUITES.get(path, Path(path)))
 
 
 def _has_stories(path: str) -> bool:
     """Whether a suite consists of OpenSCENARIO files."""
-    return path.endswith(".xosc") or Path(path).is_dir()
+    return path not in OWN_SUITES and (path.endswith(".xosc") or Path(path).is_dir())
 
 
 def spec_of(suite: str, route: str) -> Drivable:

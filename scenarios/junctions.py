@@ -14,9 +14,10 @@ from headway.road.route import Route
 from headway.road.routing import plan_route
 from scenarios.spots import Spot, bend
 from scenarios.stage import Stage
+from scenarios.suites.spec import ScenarioSpec
 
 YELLOW = 3.0  # [s]
-LATEST = 300.0  # [m] ahead of a place, within which its next junction lies
+LATEST = 1000.0  # [m] ahead of a place, within which its next junction lies
 
 
 class Side(Enum):
@@ -110,6 +111,28 @@ class Approach:
 
     def _leads_on(self, lane: int) -> bool:
         return self.graph.kind[lane] == LaneKind.DRIVING
+
+
+def ego_approach(stage: Stage, spec: ScenarioSpec, lights: bool = False) -> Approach:
+    """Where ego's route comes to the first junction behind a scenario's trigger.
+
+    Args:
+        stage: the world.
+        spec: the scenario.
+        lights: leave out junctions that have none.
+
+    Raises:
+        ValueError: there is none.
+    """
+    route, graph = stage.route, stage.graph
+    inside = graph.junction[route.lane] >= 0
+    begins = np.flatnonzero(inside[1:] & ~inside[:-1] & (route.s[1:] >= stage.trigger_s(spec)))
+    for lane in map(int, route.lane[begins]):
+        approach = Approach(Spot(graph, lane, 0.0))
+        if not lights or approach.signals():
+            return approach
+    what = "junction with lights" if lights else "junction"
+    raise ValueError(f"{spec.source}: no {what} lies behind the trigger of {spec.name}")
 
 
 def entries(graph: LaneGraph, junction: int) -> list[int]:

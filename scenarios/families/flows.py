@@ -16,7 +16,7 @@ from headway.road.queries import nearest_lane
 from headway.road.route import Route
 from scenarios.cast import Play
 from scenarios.flows import BICYCLES, flow, line_between
-from scenarios.junctions import Approach, Lights
+from scenarios.junctions import Lights, ego_approach
 from scenarios.script import Branch, first
 from scenarios.spots import Spot
 from scenarios.stage import Stage
@@ -77,7 +77,7 @@ async def crossing_bicycle_flow(stage: Stage, spec: ScenarioSpec) -> None:
         source = spec.parameters["start_actor_flow"].source
         raise SuiteError(source, "expected a lane for bicycles within 10 m, found none")
     line = _until_behind_junction(Spot(stage.graph, lane, s).line(400.0), stage.graph)
-    approach = Approach(Spot.near(stage.graph, spec.trigger))
+    approach = ego_approach(stage, spec)
     with stage.closed(line):
         await stage.triggered(spec)
         lights = Lights(stage, approach) if approach.signals() else None

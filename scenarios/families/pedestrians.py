@@ -11,7 +11,7 @@ from dataclasses import replace
 from headway.frames import wrap_angle
 from scenarios.cast import Play
 from scenarios.flows import straight_line
-from scenarios.junctions import Approach
+from scenarios.junctions import ego_approach
 from scenarios.script import all_of, until
 from scenarios.spots import Spot
 from scenarios.stage import Stage
@@ -59,7 +59,7 @@ async def parking_crossing_pedestrian(stage: Stage, spec: ScenarioSpec) -> None:
 
 async def pedestrian_crossing(stage: Stage, spec: ScenarioSpec) -> None:
     """Three walkers cross where ego comes to a junction."""
-    spot = Approach(Spot.near(stage.graph, spec.trigger)).end
+    spot = ego_approach(stage, spec).end
     beside, middle = spot.pavement(-1), spot.beside(0.0)
     walkers = []
     for along, right in ((0.4, 1.5), (1.0, 2.5), (1.6, 0.5)):

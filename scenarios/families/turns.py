@@ -11,7 +11,7 @@ import numpy as np
 
 from scenarios.cast import Play
 from scenarios.flows import flow
-from scenarios.junctions import Approach, Lights, Side
+from scenarios.junctions import Approach, Lights, Side, ego_approach
 from scenarios.script import first
 from scenarios.spots import Spot
 from scenarios.stage import Stage
@@ -50,7 +50,7 @@ async def _turn_through(
     given = Parameters(spec)
     speed = given.number("flow_speed", FLOW_SPEED)
     spacing = given.interval("source_dist_interval", SPACING)
-    ego = Approach(Spot.near(stage.graph, spec.trigger))
+    ego = ego_approach(stage, spec, spec.type.startswith("Signalized"))
     others = ego.others(side)
     other = others[-1] if filled else others[int(stage.rng.integers(len(others)))]
     line = other.line(times[0] * speed, times[1] * speed, turn)
@@ -72,7 +72,7 @@ async def _turn_through(
 async def takes_priority(stage: Stage, spec: ScenarioSpec) -> None:
     """An emergency vehicle crosses ego's way through a red light, or without right of way."""
     side = SIDES[Parameters(spec).choice("direction", tuple(SIDES), "right")]
-    ego = Approach(Spot.near(stage.graph, spec.trigger))
+    ego = ego_approach(stage, spec, spec.type == "OppositeVehicleRunningRedLight")
     other = ego.others(side)[0]
     line = other.line(ADVERSARY_BEFORE, ADVERSARY_BEHIND)
     model = stage.choose(stage.vehicles(special_type="emergency"))
@@ -97,21 +97,21 @@ async def takes_priority(stage: Stage, spec: ScenarioSpec) -> None:
 
 async def priority_at_junction(stage: Stage, spec: ScenarioSpec) -> None:
     """Ego's light is green."""
-    ego = Approach(Spot.near(stage.graph, spec.trigger))
+    ego = ego_approach(stage, spec, lights=True)
     await stage.triggered(spec)
     await first(stage.through_junction(), show(stage, ego, [(0.0, [ego])]))
 
 
 async def meets_red_light(stage: Stage, spec: ScenarioSpec) -> None:
     """The lights are red, then ego's turns green."""
-    ego = Approach(Spot.near(stage.graph, spec.trigger))
+    ego = ego_approach(stage, spec, lights=True)
     await stage.triggered(spec)
     await first(_out_of_junction(stage), show(stage, ego, [(PHASE, []), (0.0, [ego])]))
 
 
 async def meets_green_light(stage: Stage, spec: ScenarioSpec) -> None:
     """Ego's light is green, but not for long."""
-    ego = Approach(Spot.near(stage.graph, spec.trigger))
+    ego = ego_approach(stage, spec, lights=True)
     await stage.triggered(spec)
     lights = show(stage, ego, [(PHASE, [ego]), (0.0, [])])
     await first(_out_of_junction(stage), stage.seconds(2.0 * PHASE), lights)

@@ -16,7 +16,7 @@ from carla_bridge.session import Session
 from headway.road.lane_graph import LaneGraph, StopKind
 from headway.road.route import Route
 from scenarios.junctions import Approach, Side
-from tests.scenarios import sites
+from scenarios.suites import sites
 from tests.scenarios.played import TRIGGER, Blind, Lawless, drive, spec_of
 
 Site = Callable[[LaneGraph], Route]
@@ -30,6 +30,7 @@ class Trial:
         kind: type of the scenario.
         site: where.
         given: its parameters.
+        places: those that depend on the town.
         fails: what happens to who does not look; who runs lights and signs does not see those.
         at_s: [m] on the route where it goes off.
         quick: whether it is played in `make test`.
@@ -41,6 +42,7 @@ class Trial:
     kind: str
     site: Site
     given: dict[str, Any] = field(default_factory=dict)
+    places: Callable[[LaneGraph], dict[str, Any]] = lambda graph: {}
     fails: str = "collision"
     at_s: float = TRIGGER
     quick: bool = False
@@ -73,6 +75,7 @@ def stop_sign(graph: LaneGraph) -> Route:
 
 opposite, from_left, from_right = map(sites.met_from, (Side.OPPOSITE, Side.LEFT, Side.RIGHT))
 GAPS = {"flow_speed": 9.0, "source_dist_interval": (25.0, 90.0)}
+SLOW = {"flow_speed": 10.0, "source_dist_interval": (25.0, 70.0)}
 
 TRIALS = [
     Trial("Accident", sites.two_lanes, {"distance": 50.0}),
@@ -87,6 +90,27 @@ TRIALS = [
     Trial("NonSignalizedJunctionLeftTurnEnterFlow", turn(1, False, opposite), GAPS),
     Trial("OppositeVehicleTakingPriority", turn(0, False, from_right, 1), quick=True),
     Trial("OppositeVehicleRunningRedLight", turn(0, True, from_right, 1)),
+    *(
+        Trial(kind, sites.merge, SLOW, sites.merge_flow, town="interchange")
+        for kind in ("EnterActorFlowV2", "MergerIntoSlowTraffic", "MergerIntoSlowTrafficV2")
+    ),
+    Trial("HighwayExit", sites.leave, SLOW, sites.leave_flow, town="interchange"),
+    Trial("HighwayCutIn", sites.past_entry, {}, sites.on_ramp, quick=True, town="interchange"),
+    Trial(
+        "InterurbanActorFlow",
+        turn(1, False, opposite),
+        SLOW | {"source_dist_interval": (25, 90)},
+        sites.flow_from(Side.OPPOSITE, 1),
+        seed=2,
+        town="interchange",
+    ),
+    Trial(
+        "CrossingBicycleFlow",
+        sites.beside_cycleway,
+        {"flow_speed": 4.0, "source_dist_interval": (8.0, 30.0)},
+        sites.cycleway,
+        town="old_town",
+    ),
     Trial("VanillaSignalizedTurnEncounterRedLight", turn(1, True), at_s=70.0, fails="red_light"),
     Trial("VanillaNonSignalizedTurnEncounterStopsign", stop_sign, fails="stop_sign"),
 ]
@@ -109,7 +133,7 @@ def test_who_looks_gets_through_and_who_does_not_fails(sessions, trial):
         sessions[trial.town] = Session(town=trial.town)
     session = sessions[trial.town]
     route = trial.site(session.lane_graph)
-    spec = spec_of(trial.kind, route, trial.at_s, **trial.given)
+    spec = spec_of(trial.kind, route, trial.at_s, **trial.given, **trial.places(session.lane_graph))
     episode, stage, _, _ = drive(session, route, spec, True, trial.limit, trial.seed)
     assert episode.ending == "completed"
     assert episode.criteria.infractions == []

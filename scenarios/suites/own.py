@@ -1,0 +1,79 @@
+"""Our own suites, in our own towns.
+
+Their files are shipped; `python -m scenarios.suites.own` writes them anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from carla_bridge.headless.towns import load_town
+from headway.road.lane_graph import LaneGraph
+from headway.road.route import Route
+from scenarios.junctions import Approach, Side
+from scenarios.suites import sites
+from scenarios.suites.spec import Parameter, Place, RouteSpec, ScenarioSpec, Source, Weather
+from scenarios.suites.write import write_routes
+
+DATA = Path(__file__).parent / "data"
+OWN_SUITES = {path.stem: path for path in sorted(DATA.glob("*.xml"))}
+TRIGGER = 15.0  # [m] along a route where its scenario goes off
+SPACING = 25.0  # [m] between a route's keypoints
+NOON: Mapping[str, float] = {
+    "cloudiness": 5.0, "precipitation": 0.0, "precipitation_deposits": 0.0, "wetness": 0.0,
+    "wind_intensity": 10.0, "sun_azimuth_angle": -1.0, "sun_altitude_angle": 60.0,
+    "fog_density": 2.0,
+}  # fmt: skip
+HERE = Source(__name__, 0, "")
+
+
+def smoke() -> list[RouteSpec]:
+    """Six routes in under two minutes: a type of each family."""
+    grid, interchange = (load_town(name).lane_graph for name in ("grid", "interchange"))
+    ways = {
+        "ParkedObstacle": (grid, sites.two_lanes, {"distance": "50"}),
+        "ParkingCutIn": (grid, sites.parking_lane, {}),
+        "HardBreakRoute": (grid, sites.two_ways, {}),
+        "PedestrianCrossing": (grid, _turn(0, sites.met_from(Side.RIGHT)), {}),
+        "NonSignalizedJunctionRightTurn": (
+            grid, _turn(-1, sites.met_from(Side.LEFT)), {"flow_speed": "9"},
+        ),
+        "HighwayCutIn": (interchange, sites.past_entry, {}),
+    }  # fmt: skip
+    specs = []
+    for number, (kind, (graph, site, words)) in enumerate(ways.items()):
+        given = {name: {"value": value} for name, value in words.items()}
+        if kind == "HighwayCutIn":
+            at = sites.on_ramp(graph)["other_actor_location"]
+            given["other_actor_location"] = {"x": f"{at.x:.2f}", "y": f"{-at.y:.2f}", "z": "0"}
+        specs.append(_spec(str(number), kind, site(graph), given))
+    return specs
+
+
+def _turn(turn: int, fits: Callable[[Approach], bool]) -> Callable[[LaneGraph], Route]:
+    return lambda graph: next(sites.turns(graph, turn, False, fits))
+
+
+def _spec(number: str, kind: str, route: Route, given: dict[str, dict[str, str]]) -> RouteSpec:
+    """A route of a suite, with one scenario near its beginning."""
+    k = int(np.searchsorted(route.s, TRIGGER))
+    x, y, z = map(float, route.xyz[k])
+    trigger = Place(x, y, z, float(route.yaw[k]))
+    parameters = {name: Parameter(words, HERE) for name, words in given.items()}
+    rows = np.searchsorted(route.s, np.arange(0.0, route.length, SPACING))
+    keypoints = route.xyz[np.unique([*rows, len(route.s) - 1])]
+    scenario = ScenarioSpec(f"{kind}_1", kind, trigger, parameters, HERE)
+    return RouteSpec(number, route.town, keypoints, (Weather(0.0, NOON),), (scenario,), HERE)
+
+
+def main() -> None:
+    """Write the files."""
+    DATA.mkdir(exist_ok=True)
+    write_routes(DATA / "smoke.xml", smoke())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,47 @@
+"""Writes routes with scenarios as a file of Leaderboard 2 and Bench2Drive."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from lxml import etree  # pyright: ignore[reportAttributeAccessIssue]
+
+from carla_bridge.frames import yaw_to_carla
+from scenarios.suites.spec import Place, RouteSpec
+
+
+def write_routes(path: Path, routes: Sequence[RouteSpec]) -> None:
+    """Write routes so that `read_routes` reads the same again (coordinates to a centimetre).
+
+    Args:
+        path: to write.
+        routes: of any towns.
+    """
+    root = etree.Element("routes")
+    for spec in routes:
+        route = etree.SubElement(root, "route", id=spec.id, town=spec.town)
+        weathers = etree.SubElement(route, "weathers")
+        for weather in spec.weathers:
+            values = {name: f"{value:g}" for name, value in weather.values.items()}
+            share = f"{100.0 * weather.share:g}"
+            etree.SubElement(weathers, "weather", route_percentage=share, **values)
+        waypoints = etree.SubElement(route, "waypoints")
+        for x, y, z in spec.keypoints:
+            etree.SubElement(waypoints, "position", **_xyz(Place(x, y, z)))
+        scenarios = etree.SubElement(route, "scenarios")
+        for scenario in spec.scenarios:
+            element = etree.SubElement(
+                scenarios, "scenario", name=scenario.name, type=scenario.type
+            )
+            yaw = f"{yaw_to_carla(scenario.trigger.yaw or 0.0):.2f}"
+            etree.SubElement(element, "trigger_point", **_xyz(scenario.trigger), yaw=yaw)
+            for name, parameter in scenario.parameters.items():
+                etree.SubElement(element, name, **parameter.words)
+    path.write_bytes(etree.tostring(root, pretty_print=True, encoding="utf-8"))
+
+
+def _xyz(place: Place) -> dict[str, str]:
+    """CARLA's coordinates [m] as attributes."""
+    at = {"x": place.x, "y": -place.y, "z": place.z}
+    return {axis: f"{value + 0.0:.2f}" for axis, value in at.items()}

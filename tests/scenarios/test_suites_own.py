@@ -1,0 +1,48 @@
+"""Our own suites: their files are what the code writes, and every route can be driven."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from carla_bridge.headless.towns import load_town
+from headway.road.routing import route_through
+from scenarios.families import PLAYS
+from scenarios.suites.leaderboard import read_routes
+from scenarios.suites.own import OWN_SUITES, smoke
+from scenarios.suites.write import write_routes
+from scenarios.view import View
+
+
+def test_what_is_written_is_read_again(tmp_path):
+    specs = smoke()
+    write_routes(tmp_path / "routes.xml", specs)
+    suite = read_routes(tmp_path / "routes.xml")
+    assert suite.errors == ()
+    for given, read in zip(specs, suite.routes, strict=True):
+        assert (given.id, given.town) == (read.id, read.town)
+        np.testing.assert_allclose(read.keypoints, given.keypoints, atol=0.006)
+        assert read.weather_at(0.5).items() >= dict(given.weathers[0].values).items()
+        wanted, got = given.scenarios[0], read.scenarios[0]
+        assert (got.name, got.type) == (wanted.name, wanted.type)
+        assert got.trigger.yaw is not None
+        assert wanted.trigger.yaw is not None
+        assert abs(math.remainder(got.trigger.yaw - wanted.trigger.yaw, math.tau)) < 1e-3
+        words = {name: dict(parameter.words) for name, parameter in wanted.parameters.items()}
+        assert {name: dict(p.words) for name, p in got.parameters.items()} == words
+
+
+def test_the_shipped_file_is_what_the_code_writes(tmp_path):
+    write_routes(tmp_path / "smoke.xml", smoke())
+    assert OWN_SUITES["smoke"].read_bytes() == (tmp_path / "smoke.xml").read_bytes()
+
+
+def test_every_route_of_ours_leads_through_its_triggers():
+    for name in OWN_SUITES:
+        for spec in read_routes(OWN_SUITES[name]).routes:
+            graph = load_town(spec.town).lane_graph
+            view = View(graph, route_through(graph, spec.keypoints[:, :2]), 0.05)
+            for scenario in spec.scenarios:
+                assert scenario.type in PLAYS
+                assert 0.0 < view.trigger_s(scenario) < view.route.length
