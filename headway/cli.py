@@ -8,17 +8,15 @@ from __future__ import annotations
 
 import difflib
 import json
-import os
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
+
+from headway.terminal import console, errors, print_result, print_stages, progress, say, steps
 
 if TYPE_CHECKING:
     from carla_bridge.session import Session
@@ -27,7 +25,6 @@ if TYPE_CHECKING:
     from scenarios.bench import BenchConfig, Job
     from scenarios.config import DriveConfig
     from scenarios.drive import Drive
-    from scenarios.episode import Progress
 
 app = typer.Typer(
     help="headway drives through CARLA, closed loop, with or without a GPU.",
@@ -41,7 +38,6 @@ towns = typer.Typer(
     invoke_without_command=True,
 )
 app.add_typer(towns, name="towns")
-console = Console(stderr=True)  # stdout is for results
 
 Overrides = Annotated[
     list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Hydra overrides.")
@@ -59,7 +55,7 @@ def drive(overrides: Overrides = None, as_json: Json = False) -> None:
 
     Example: `headway drive town=ring seed=3 output.video=false --json`
     """
-    with _errors():
+    with errors():
         done = _drive(overrides or [])
     if as_json:
         print(json.dumps(asdict(done.result)))
@@ -72,11 +68,11 @@ def profile(overrides: Overrides = None, as_json: Json = False) -> None:
     Example: `headway profile town=grid seed=2 planner=idm --json`
     """
     quiet = ["output.plots=false", "output.video=false", "output.rerun=false"]
-    with _errors():
+    with errors():
         done = _drive([*quiet, *(overrides or [])])
     # The first second warms caches up; it is no measure of what follows.
     stages = done.episode.trace.stage_summary(skip=min(20, len(done.episode.trace) // 2))
-    _print_stages(stages)
+    print_stages(stages)
     if as_json:
         rounded = {n: {k: round(v, 4) for k, v in s.items()} for n, s in stages.items()}
         print(json.dumps({"stages": rounded}))
@@ -92,7 +88,7 @@ def bench_command(overrides: Overrides = None, as_json: Json = False) -> None:
 
     Example: `headway bench suite=routes.xml planners=[mpc,idm] seeds=2 workers=2`
     """
-    with _errors():
+    with errors():
         summary = _bench(overrides or [])
     if as_json:
         print(json.dumps(summary, allow_nan=False))
@@ -108,7 +104,7 @@ def report(
 
     Example: `headway report outputs/bench-routes`
     """
-    with _errors():
+    with errors():
         _report(folder)
 
 
@@ -127,11 +123,11 @@ def replay(
     from scenarios.replay import film  # noqa: PLC0415
     from scenarios.replay import replay as open_log  # noqa: PLC0415
 
-    with _errors():
+    with errors():
         if video is None:
-            print(open_log(folder, _say))
+            print(open_log(folder, say))
             return
-        with _steps("filming") as show:
+        with steps("filming") as show:
             print(film(folder, video, show))
 
 
@@ -151,7 +147,7 @@ def serve(
     """
     from carla_bridge.headless.server import serve as run_server  # noqa: PLC0415
 
-    with _errors():
+    with errors():
         run_server(port, town, host, max_realtime_factor=max_realtime_factor, seed=seed)
 
 
@@ -189,7 +185,7 @@ def show_town(
     from carla_bridge.headless.towns import draw_town  # noqa: PLC0415
 
     path = out or Path(f"{name.rsplit('/', 1)[-1]}.png")
-    with _errors():
+    with errors():
         draw_town(name, path)
     print(path)
 
@@ -204,7 +200,7 @@ def import_towns_command(
     """
     from carla_bridge.headless.towns import import_towns  # noqa: PLC0415
 
-    with _errors():
+    with errors():
         names = import_towns(path)
     for name in names:
         print(name)
@@ -223,17 +219,17 @@ def _drive(overrides: list[str]) -> Drive:
 
     config, composed = compose_drive(overrides)
     with console.status("starting the server and reading the roads"):
-        session = Session(config.host, config.port, config.town, config.seed, progress=_say)
+        session = Session(config.host, config.port, config.town, config.seed, progress=say)
     with session:
         driver = build_driver(config, session)
         simulator = CarlaSimulator(session, config.simulator, _traffic_maker(config))
-        with _progress(f"{session.town}, seed {config.seed}") as show:
+        with progress(f"{session.town}, seed {config.seed}") as show:
             done = run_drive(
                 simulator, driver, session.lane_graph, session.town, config.seed,
                 config.route_length, config.episode, config.output, composed,
-                show, _say,
+                show, say,
             )  # fmt: skip
-    _print_result(done)
+    print_result(done)
     return done
 
 
@@ -253,7 +249,7 @@ def _bench(overrides: list[str]) -> dict[str, Any]:
         compose_drive([f"planner={job.planner}", *rest])  # what is misspelt fails now
     for error in suite.errors:
         console.print("left out:", style="bold yellow", end=" ")
-        _say(str(error))
+        say(str(error))
     bench.describe(config, suite)
     begin = time.monotonic()
     rows = bench.known_rows(config.path, config.score)
@@ -263,7 +259,7 @@ def _bench(overrides: list[str]) -> dict[str, Any]:
         rows[job.key] = row = bench.keep(config.path, job, figures)
         bench.report(config, suite, jobs, rows, job)
         if "error" in row:
-            _say(f"{job.key}: {row['error']}")
+            say(f"{job.key}: {row['error']}")
     found = bench.conclude(config, suite, jobs, rows)
     for table in tables(found, config.score):
         console.print(table)
@@ -277,9 +273,9 @@ def _report(folder: Path) -> None:
     """Write the report of a bench and say where."""
     from scenarios.html_report import write_report  # noqa: PLC0415
 
-    with _steps("writing the report") as show:
+    with steps("writing the report") as show:
         path = write_report(folder, show)
-    _say(f"report: {path} ({path.stat().st_size / 1e6:.1f} MB)")
+    say(f"report: {path} ({path.stat().st_size / 1e6:.1f} MB)")
 
 
 def play_job(bench: BenchConfig, overrides: list[str], job: Job) -> dict[str, Any]:
@@ -387,78 +383,6 @@ def _explain(error: Exception, overrides: list[str]) -> str:
         if key not in known and (close := difflib.get_close_matches(key, known, 3)):
             return f"override {item!r}: {message} Did you mean {' or '.join(close)}?"
     return f"overrides {' '.join(overrides)!r}: {message}"
-
-
-def _say(words: str) -> None:
-    """Tell the person at the terminal, verbatim."""
-    console.print(words, markup=False, highlight=False, soft_wrap=True)
-
-
-@contextmanager
-def _progress(title: str) -> Iterator[Progress]:
-    """Show a bar for the route and how fast simulated time passes."""
-    from rich.progress import BarColumn, TaskProgressColumn, TextColumn  # noqa: PLC0415
-    from rich.progress import Progress as Bar  # noqa: PLC0415
-
-    columns = (TextColumn("{task.description}"), BarColumn(40), TaskProgressColumn(),
-               TextColumn("{task.fields[clock]}"))  # fmt: skip
-    with Bar(*columns, console=console, refresh_per_second=5) as bar:
-        task = bar.add_task(f"driving {title}", total=1.0, clock="")
-
-        def show(share: float, sim_s: float, wall_s: float) -> None:
-            speed = sim_s / wall_s if wall_s > 0 else 0.0
-            bar.update(task, completed=share, clock=f"{sim_s:.0f} s, {speed:.1f} x real time")
-
-        yield show
-
-
-@contextmanager
-def _steps(title: str) -> Iterator[Callable[[int, int], None]]:
-    """Show a bar for so many steps of so many."""
-    from rich.progress import Progress as Bar  # noqa: PLC0415
-
-    with Bar(console=console) as bar:
-        task = bar.add_task(title)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
-
-
-def _print_result(done: Drive) -> None:
-    """Print a table of the figures."""
-    table = Table("what", "figure", title=f"drive: {done.episode.ending}")
-    for name, value in asdict(done.result).items():
-        table.add_row(name, str(value))
-    ratio = done.result.wall_s / max(done.result.sim_s, 1e-9)
-    table.add_row("wall s per simulated s", f"{ratio:.3f}")
-    table.add_row("ticks with safety interventions", f"{done.interventions:.2%}")
-    for name, seconds in done.extras_s.items():
-        table.add_row(f"{name}, wall s", f"{seconds:.1f}")
-    console.print(table)
-    for event in done.episode.criteria.infractions:
-        fault = "at fault" if event.at_fault else "not at fault"
-        who = f" with {event.partner_type} {event.partner}" if event.partner else ""
-        _say(f"{event.t:7.2f} s  {event.kind}{who} at x {event.x:.1f}, y {event.y:.1f}: "
-             f"{fault}, {event.reason}")  # fmt: skip
-
-
-def _print_stages(stages: dict[str, dict[str, float]]) -> None:
-    """Print a table of the stages' times."""
-    table = Table("stage", "median ms", "p99 ms")
-    for name, row in stages.items():
-        table.add_row(name, f"{row['median_ms']:.3f}", f"{row['p99_ms']:.3f}")
-    console.print(table)
-
-
-@contextmanager
-def _errors() -> Iterator[None]:
-    """Turn what a person can mend into one message and exit code 2."""
-    try:
-        yield
-    except (ValueError, RuntimeError, OSError) as error:
-        if os.environ.get("HEADWAY_TRACEBACK"):
-            raise
-        console.print("error:", style="bold red", end=" ")
-        _say(str(error))
-        raise typer.Exit(2) from error
 
 
 if __name__ == "__main__":

@@ -16,7 +16,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import carla
 import numpy as np
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -44,7 +43,7 @@ from scenarios.suites.leaderboard import read_routes
 from scenarios.suites.openscenario import read_stories
 from scenarios.suites.openscenario_spec import Drivable, StorySpec
 from scenarios.suites.own import OWN_SUITES
-from scenarios.suites.spec import Suite, SuiteError
+from scenarios.suites.spec import RouteSpec, Suite, SuiteError
 from scenarios.summary import Summary, summary
 
 ROWS, ABOUT = "rows.jsonl", "bench.json"
@@ -251,18 +250,27 @@ def play_route(
     route = route_through(session.lane_graph, spec.keypoints[:, :2])
     stage = Stage(session, route, seed)
     cast = Cast(stage, PLAYS, spec.scenarios, background)
-    session.world.set_weather(carla.WeatherParameters(**spec.weather_at(0.0)))
+    cast.script.start("weather", follow_weather(stage, spec))
     simulator = CarlaSimulator(session, config.simulator, lambda session, seed: cast)
     try:
         episode = run_episode(
             simulator, driver, route, seed, config.episode, leniency=lambda: stage.leniency
         )
     finally:
+        cast.script.close()
         simulator.close()
     if cast.script.failures:
         reasons = (f"{name}: {error}" for name, error in cast.script.failures.items())
         raise ValueError("; ".join(reasons))
     return episode, stage
+
+
+async def follow_weather(stage: Stage, spec: RouteSpec) -> None:
+    """Set the weather along the way, once a second where it changes."""
+    stage.set_weather(spec.weather_at(0.0))
+    while len(spec.weathers) > 1:
+        await stage.seconds(1.0)
+        stage.set_weather(spec.weather_at(stage.ego_s / stage.route.length))
 
 
 def row_of(spec: Drivable, episode: Episode, stage: Stage, score: str) -> Row:

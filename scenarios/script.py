@@ -87,3 +87,9 @@ class Script:
                 over = True
             if over:
                 del self._running[name]
+
+    def close(self) -> None:
+        """Break all off that still run; what they hold (lights, vehicles) they let go."""
+        running, self._running = self._running, {}
+        for branch in running.values():
+            branch.close()

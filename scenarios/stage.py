@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from typing import Any
@@ -157,6 +157,10 @@ class Stage(View):
         """Open the front door on the left (1) or on the right (-1)."""
         door = carla.VehicleDoor.FL if side > 0 else carla.VehicleDoor.FR
         self._session.world.get_actor(vehicle).open_door(door)  # pyright: ignore
+
+    def set_weather(self, values: Mapping[str, float]) -> None:
+        """Set what `carla.WeatherParameters` calls by these names."""
+        self._session.world.set_weather(carla.WeatherParameters(**values))
 
     def move_ego(self, where: Place) -> None:
         """Put ego somewhere else, at once."""

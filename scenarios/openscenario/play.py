@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import carla
-
 from carla_bridge.session import Session
 from carla_bridge.simulator import CarlaSimulator, NoTraffic, Traffic
 from headway.driver import Driver
@@ -80,11 +78,12 @@ def play_story(
     route = ego_route(spec, session.map, session.lane_graph, begin)
     stage = StoryStage(session, spec, route, seed, begin)
     cast = StoryCast(stage, background)
-    session.world.set_weather(carla.WeatherParameters(**CLEAR_2))
+    stage.set_weather(CLEAR_2)
     simulator = CarlaSimulator(session, config.simulator, lambda session, seed: cast)
     try:
         episode = run_episode(simulator, driver, route, seed, config.episode, over=cast.ending)
     finally:
+        cast.script.close()
         simulator.close()
     for error in cast.script.failures.values():
         raise error if isinstance(error, SuiteError) else ValueError(f"{spec.source}: {error}")

@@ -299,10 +299,6 @@ class StoryStage(Stage):
                 return light  # pyright: ignore
         return None
 
-    def set_weather(self, weather: Mapping[str, float]) -> None:
-        """Change the weather."""
-        self._world.set_weather(carla.WeatherParameters(**weather))
-
 
 def along_and_across(player: Player, x: float, y: float) -> tuple[float, float]:
     """Way [m] to a point ahead of somebody, and to their left."""

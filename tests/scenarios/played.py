@@ -86,6 +86,7 @@ def drive(session, route, spec, careful: bool, limit: float = 60.0, seed: int = 
     cast = Cast(stage, PLAYS, [spec])
     simulator = CarlaSimulator(session, SimulatorConfig(), lambda session, seed: cast)
     episode = run_episode(simulator, driver, route, 1, EpisodeConfig(time_limit_s=limit))
+    cast.script.close()
     simulator.close()
     assert cast.script.failures == {}
     xy = np.column_stack([episode.trace.column(name) for name in "xy"])
