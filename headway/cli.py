@@ -83,8 +83,8 @@ def bench_command(overrides: Overrides = None, as_json: Json = False) -> None:
     """Drive the routes of a suite with several planners and compare them.
 
     Keys: suite (a route file of the Leaderboard or of Bench2Drive, an OpenSCENARIO file or a folder
-    of those), planners, seeds, workers, score (1.0, 2.0, 2.1 or bench2drive), folder (one that has
-    rows is resumed), and those of `headway drive`.
+    of those, or `smoke`, which is ours), planners, seeds, workers, score (1.0, 2.0, 2.1 or
+    bench2drive), folder (one that has rows is resumed), and those of `headway drive`.
 
     Example: `headway bench suite=routes.xml planners=[mpc,idm] seeds=2 workers=2`
     """
@@ -250,6 +250,9 @@ def _bench(overrides: list[str]) -> dict[str, Any]:
     for error in suite.errors:
         console.print("left out:", style="bold yellow", end=" ")
         say(str(error))
+    if not jobs:
+        ours = ", ".join(bench.OWN_SUITES)
+        raise ValueError(f"suite {config.suite!r}: no route can be driven; our own suites: {ours}")
     bench.describe(config, suite)
     begin = time.monotonic()
     rows = bench.known_rows(config.path, config.score)

@@ -193,6 +193,7 @@ def test_an_openscenario_file_has_no_background_traffic_unless_asked_for():
         ([], "BenchConfig.suite: expected a file of routes"),
         (["suite=none.xml", "workers=0"], "BenchConfig.workers: expected 1 or more, got 0"),
         (["suite=none.xml", "seeds=few"], "seeds"),
+        (["suite=none.xml"], "suite 'none.xml': no route can be driven; our own suites: smoke"),
     ],
 )
 def test_what_is_wrong_with_the_command_is_said(overrides, message):
