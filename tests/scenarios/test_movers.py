@@ -1,0 +1,93 @@
+"""Vehicles on lines, on a real server, while ego stands at the beginning of its route."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from carla_bridge.session import Session
+from carla_bridge.simulator import CarlaSimulator, SimulatorConfig
+from headway.road.frenet import project_on_route
+from headway.types import Command
+from scenarios.cast import Cast
+from scenarios.flows import flow, oncoming_line
+from scenarios.spots import Spot
+from scenarios.stage import Stage
+from scenarios.suites import sites
+from tests.scenarios.played import spec_of
+
+
+@pytest.fixture(scope="module")
+def session():
+    with Session(town="grid") as running:
+        yield running
+
+
+def watch(session, play, ticks: int):
+    """Let a scenario play and yield the stage and each frame."""
+    route = sites.two_ways(session.lane_graph)
+    stage = Stage(session, route, 1)
+    cast = Cast(stage, {"Played": play}, [spec_of("Played", route)])
+    simulator = CarlaSimulator(session, SimulatorConfig(settle_s=0.5), lambda *_: cast)
+    simulator.reset(route, 1)
+    for _ in range(ticks):
+        yield stage, simulator.step(Command(brake=1.0))
+    cast.script.close()
+    simulator.close()
+    assert cast.script.failures == {}
+
+
+def test_a_flow_keeps_its_speed_and_its_spacing_and_leaves_at_the_end(session):
+    async def play(stage, spec):
+        del spec
+        line = oncoming_line(stage.spot_at(100.0))
+        await flow(stage, line, 10.0, (25.0, 40.0), filled=True)
+
+    line = oncoming_line(Spot.near(session.lane_graph, _place(session, 100.0)))
+    seen, gaps = set(), []
+    for k, (_, frame) in enumerate(watch(session, play, 500)):
+        actors = frame.actors
+        seen |= set(actors.id.tolist())
+        if k < 100:
+            continue
+        s, d, _ = project_on_route(line, actors.pose[:, :2])
+        assert np.abs(d).max() < 0.3
+        assert s.max() < line.length + 1.0
+        speed = np.hypot(*actors.velocity.T)
+        assert speed[s > 5.0].min() > 9.0
+        assert speed.max() < 10.5
+        gaps.append(np.diff(np.sort(s)))
+    gaps = np.concatenate(gaps)
+    assert gaps.min() > 24.0
+    assert gaps.max() < 42.0
+    assert len(seen) > 10, "they go on coming"
+
+
+def test_a_mover_stops_behind_who_stands_and_at_the_end_of_its_line(session):
+    movers = []
+
+    async def play(stage, spec):
+        del spec
+        lane = stage.spot_at(20.0)
+        model = "vehicle.audi.tt"
+        stage.place(model, lane.ahead(100.0).beside(0.0))
+        movers.append(stage.launch(model, lane.line(200.0), 12.0))
+        other = lane.oncoming().back(60.0)
+        movers.append(stage.launch(model, other.line(60.0), 8.0))
+        movers[1].stops = True
+        await stage.forever()
+
+    for _stage, _frame in watch(session, play, 400):
+        pass
+    heeds, stops = movers
+    assert heeds.speed < 0.1
+    assert not heeds.hit
+    assert 2.0 < 100.0 - heeds.s - 2.0 * heeds.half_length < 8.0
+    assert stops.speed < 0.1
+    assert abs(stops.left) < 1.5
+
+
+def _place(session, s: float):
+    route = sites.two_ways(session.lane_graph)
+    k = int(np.searchsorted(route.s, s))
+    return Spot(session.lane_graph, int(route.lane[k]), float(route.lane_s[k])).beside(0.0)
