@@ -15,6 +15,7 @@ import pytest
 from carla_bridge.session import Session
 from headway.road.lane_graph import LaneGraph, StopKind
 from headway.road.route import Route
+from headway.road.routing import plan_route
 from scenarios.junctions import Approach, Side
 from scenarios.suites import sites
 from tests.scenarios.played import TRIGGER, Blind, Lawless, drive, spec_of
@@ -125,13 +126,17 @@ def sessions() -> Iterator[dict[str, Session]]:
         session.close()
 
 
+def session_in(town: str, sessions: dict[str, Session]) -> Session:
+    if town not in sessions:
+        sessions[town] = Session(town=town)
+    return sessions[town]
+
+
 @pytest.mark.parametrize(
     "trial", [pytest.param(t, id=t.kind, marks=marks[t.quick]) for t in TRIALS]
 )
 def test_who_looks_gets_through_and_who_does_not_fails(sessions, trial):
-    if trial.town not in sessions:
-        sessions[trial.town] = Session(town=trial.town)
-    session = sessions[trial.town]
+    session = session_in(trial.town, sessions)
     route = trial.site(session.lane_graph)
     spec = spec_of(trial.kind, route, trial.at_s, **trial.given, **trial.places(session.lane_graph))
     episode, stage, _, _ = drive(session, route, spec, True, trial.limit, trial.seed)
@@ -141,3 +146,19 @@ def test_who_looks_gets_through_and_who_does_not_fails(sessions, trial):
     careless = Blind if trial.fails == "collision" else Lawless
     episode, _, _, _ = drive(session, route, spec, False, 60.0, trial.seed, careless)
     assert trial.fails in {event.kind for event in episode.criteria.infractions}
+
+
+@pytest.mark.slow
+def test_who_leaves_its_lane_yields_to_an_emergency_vehicle_and_who_stays_does_not(sessions):
+    session = session_in("grid", sessions)
+    graph = session.lane_graph
+    lane = int(sites.right_lane_beside(graph).lane[0])
+    missed = []
+    for goal in (lane, int(graph.right[lane])):
+        route = plan_route(graph, lane, 130.0, goal, float(graph.length[goal]) - 5.0)
+        spec = spec_of("YieldToEmergencyVehicle", route, distance=110.0)
+        episode, stage, _, _ = drive(session, route, spec, True)
+        assert episode.ending == "completed"
+        assert episode.criteria.infractions == []
+        missed.append(stage.missed_yields)
+    assert missed == [["YieldToEmergencyVehicle_1"], []]
