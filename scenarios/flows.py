@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
+from headway.road.frenet import route_index
 from headway.road.route import Route
-from headway.road.routing import plan_route
 from scenarios.movers import Mover
 from scenarios.script import next_tick
-from scenarios.spots import Spot
+from scenarios.spots import Spot, line_between
 from scenarios.stage import Stage
 from scenarios.suites.spec import Place
 
@@ -29,7 +29,7 @@ async def flow(
     heeds: bool = False,
     offset: float = 0.0,
     models: Sequence[str] | None = None,
-    fits: Callable[[float], bool] = lambda s: True,
+    in_junctions: bool = True,
 ) -> None:
     """Let vehicles drive along a line until broken off.
 
@@ -42,7 +42,7 @@ async def flow(
         heeds: whether they brake for who is ahead; once one has run into something, all do.
         offset: [m] left of the line that they keep.
         models: blueprints; ordinary cars when None.
-        fits: whether one may stand at s [m] at the beginning.
+        in_junctions: whether one may be in a junction at the beginning.
     """
     among = stage.traffic_cars() if models is None else models
     movers: list[Mover] = []
@@ -60,7 +60,8 @@ async def flow(
 
     s, gap = line.length - OUT, 0.0
     while filled and s > 0.0:
-        gap = (enter(s) if fits(s) else 0.0) or float(stage.rng.uniform(*spacing))
+        free = in_junctions or stage.graph.junction[line.lane[route_index(line, s)]] < 0
+        gap = (enter(s) if free else 0.0) or float(stage.rng.uniform(*spacing))
         s -= gap
     try:
         while True:
@@ -76,11 +77,6 @@ async def flow(
             await next_tick()
     finally:
         stage.remove(mover.actor for mover in movers)
-
-
-def line_between(source: Spot, sink: Spot) -> Route:
-    """The line from one place to another."""
-    return plan_route(source.graph, source.lane, source.s, sink.lane, sink.s)
 
 
 def straight_line(where: Place, length: float) -> Route:

@@ -11,8 +11,7 @@ import numpy as np
 
 from headway.road.lane_graph import LaneGraph, LaneKind
 from headway.road.route import Route
-from headway.road.routing import plan_route
-from scenarios.spots import Spot, bend
+from scenarios.spots import Spot, bend, line_between
 from scenarios.stage import Stage
 from scenarios.suites.spec import ScenarioSpec
 
@@ -92,7 +91,7 @@ class Approach:
             way = max(ways, key=lambda n: turn * bend(self.graph, n))
         source = self.end.back(before)
         sink = Spot(self.graph, way, float(self.graph.length[way])).onward(behind)
-        return plan_route(self.graph, source.lane, source.s, sink.lane, sink.s)
+        return line_between(source, sink)
 
     def signals(self) -> list[int]:
         """Rows of `LaneGraph.signal_id` of the lights before which one stops on this lane."""

@@ -11,6 +11,7 @@ from headway.road.lane_graph import LaneGraph, LaneKind
 from headway.road.line import LanePiece, lay_route, same_place
 from headway.road.queries import lane_width, nearest_lane, pose_at, project
 from headway.road.route import Route
+from headway.road.routing import plan_route
 from scenarios.suites.spec import Place
 
 
@@ -199,6 +200,11 @@ class Spot:
 
     def _drives(self, lane: int) -> bool:
         return self.graph.kind[lane] == LaneKind.DRIVING
+
+
+def line_between(source: Spot, sink: Spot) -> Route:
+    """The line from one place to another, lane changes included."""
+    return plan_route(source.graph, source.lane, source.s, sink.lane, sink.s)
 
 
 def straight_on(graph: LaneGraph, lane: int) -> int:

@@ -134,7 +134,9 @@ class TrafficModel:
         if len(xy) == len(self._closed_xy) and np.array_equal(xy, self._closed_xy):
             return
         self._closed_xy = xy
-        self._closed[:] = _near(xy, self.road.point["x"], self.road.point["y"])
+        self._closed[:] = False
+        for x, y in xy:
+            self._closed |= _near(x, y, self.road.point["x"], self.road.point["y"])
 
     def step(self, signal_state: Array, now: float, dt: float) -> None:
         """Decide for all driven agents.
@@ -247,8 +249,7 @@ class TrafficModel:
         fleet = self.fleet
         if not fleet.active[row]:
             return False
-        at = fleet.x[row : row + 1], fleet.y[row : row + 1]
-        if len(self._closed_xy) and _near(self._closed_xy, *at)[0]:
+        if _near(fleet.x[row], fleet.y[row], self._closed_xy[:, 0], self._closed_xy[:, 1]).any():
             return True
         return vehicle_is_gone(
             self.road, self._fleet, self._crowd, row, EGO, self._future, self._num_future
@@ -260,9 +261,6 @@ class TrafficModel:
         )
 
 
-def _near(xy: Array, x: Array, y: Array) -> Array:
-    """Which of the places x, y (n,) [m] lie within `CLOSED_REACH` of any point of `xy` (m, 2)."""
-    near = np.zeros(len(x), np.bool_)
-    for px, py in xy:
-        near |= (np.abs(x - px) < CLOSED_REACH) & (np.abs(y - py) < CLOSED_REACH)
-    return near
+def _near(x: float, y: float, xs: Array, ys: Array) -> Array:
+    """Which of the places xs, ys (n,) [m] lie within `CLOSED_REACH` of one."""
+    return (np.abs(xs - x) < CLOSED_REACH) & (np.abs(ys - y) < CLOSED_REACH)

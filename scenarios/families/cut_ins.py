@@ -9,10 +9,9 @@ import math
 
 from headway.vehicle import vehicle_info
 from scenarios.cast import Play
-from scenarios.flows import line_between
 from scenarios.movers import Mover
 from scenarios.script import first, next_tick, until
-from scenarios.spots import Spot
+from scenarios.spots import Spot, line_between
 from scenarios.stage import Stage
 from scenarios.suites.parameters import Parameters
 from scenarios.suites.spec import Place, ScenarioSpec

@@ -10,15 +10,14 @@ from dataclasses import fields, replace
 
 import numpy as np
 
-from headway.road.frenet import route_index
 from headway.road.lane_graph import LaneGraph, LaneKind
 from headway.road.queries import nearest_lane
 from headway.road.route import Route
 from scenarios.cast import Play
-from scenarios.flows import BICYCLES, flow, line_between
+from scenarios.flows import BICYCLES, flow
 from scenarios.junctions import Lights, ego_approach
 from scenarios.script import Branch, first
-from scenarios.spots import Spot
+from scenarios.spots import Spot, line_between
 from scenarios.stage import Stage
 from scenarios.suites.parameters import Parameters
 from scenarios.suites.spec import ScenarioSpec, SuiteError
@@ -92,7 +91,7 @@ async def crossing_bicycle_flow(stage: Stage, spec: ScenarioSpec) -> None:
         riders = flow(
             stage, line, given.number("flow_speed", SPEED),
             given.interval("source_dist_interval", SPACING), filled=True, models=BICYCLES,
-            fits=lambda s: bool(stage.graph.junction[line.lane[route_index(line, s)]] < 0),
+            in_junctions=False,
         )  # fmt: skip
         try:
             await first(stage.in_time(spec.name, over()), riders)
@@ -112,10 +111,8 @@ async def _among(
 ) -> None:
     """Let vehicles flow along the lines from the trigger until it is over."""
     given = Parameters(spec)
-    speed, spacing = (
-        given.number("flow_speed", SPEED),
-        given.interval("source_dist_interval", SPACING),
-    )
+    speed = given.number("flow_speed", SPEED)
+    spacing = given.interval("source_dist_interval", SPACING)
     await stage.triggered(spec)
     with stage.closed(*lines):
         streams = (flow(stage, line, speed, spacing, filled=filled) for line in lines)

@@ -9,9 +9,9 @@ from __future__ import annotations
 import math
 
 from scenarios.cast import Play
-from scenarios.flows import BICYCLES, flow, line_between, oncoming_line
+from scenarios.flows import BICYCLES, flow, oncoming_line
 from scenarios.script import first
-from scenarios.spots import Spot
+from scenarios.spots import Spot, line_between
 from scenarios.stage import Stage
 from scenarios.suites.parameters import Parameters
 from scenarios.suites.spec import ScenarioSpec

@@ -6,9 +6,9 @@ Distances, speeds and times are upstream's: docs/upstream_scenarios.md, sections
 from __future__ import annotations
 
 from scenarios.cast import Play
-from scenarios.flows import flow, line_between
+from scenarios.flows import flow
 from scenarios.script import first, next_tick, until
-from scenarios.spots import Spot
+from scenarios.spots import Spot, line_between
 from scenarios.stage import Stage
 from scenarios.suites.parameters import Parameters
 from scenarios.suites.spec import ScenarioSpec

@@ -55,12 +55,9 @@ async def _turn_through(
     other = others[-1] if filled else others[int(stage.rng.integers(len(others)))]
     line = other.line(times[0] * speed, times[1] * speed, turn)
 
-    def outside(s: float) -> bool:
-        return bool(stage.graph.junction[line.lane[np.searchsorted(line.s, s)]] < 0)
-
     await stage.triggered(spec)
     with stage.closed(line):
-        stream = flow(stage, line, speed, spacing, filled=filled, fits=outside)
+        stream = flow(stage, line, speed, spacing, filled=filled, in_junctions=False)
         over = stage.in_time(spec.name, _out_of_junction(stage))
         if spec.type.startswith("Signalized"):
             phases = [(PHASE, [other]), (0.0, [ego, other])]

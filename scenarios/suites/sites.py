@@ -10,9 +10,8 @@ import numpy as np
 from headway.road.lane_graph import LaneGraph, LaneKind
 from headway.road.route import Route
 from headway.road.routing import plan_route
-from scenarios.flows import line_between
 from scenarios.junctions import Approach, Side
-from scenarios.spots import Spot, bend
+from scenarios.spots import Spot, bend, line_between
 from scenarios.suites.spec import Place
 
 BEFORE, BEHIND = 100.0, 90.0  # [m] of road before and behind a junction
