@@ -40,6 +40,8 @@ CLEAR_1: Mapping[str, float] = MappingProxyType(
     {**WEATHER, "sun_altitude_angle": 70.0, "cloudiness": 30.0}
 )
 
+KINDS = tuple(f"Scenario{number}" for number in range(1, 11))
+
 
 @dataclass(frozen=True)
 class Trigger:
@@ -49,11 +51,18 @@ class Trigger:
         type: `Scenario1` to `Scenario10`.
         at: where, with its yaw.
         others: where its other actors begin, by side: `front`, `left`, `right`.
+        source: where it stands.
     """
 
     type: str
     at: Place
     others: Mapping[str, tuple[Place, ...]]
+    source: Source
+
+    @property
+    def number(self) -> int:
+        """Of its type."""
+        return int(self.type.removeprefix("Scenario"))
 
 
 def read_routes(path: Path) -> Suite:
@@ -160,6 +169,8 @@ def read_triggers(path: Path) -> dict[str, tuple[Trigger, ...]]:
     found: dict[str, list[Trigger]] = {}
     for where, town, entry in _entries(document, source):
         kind = str(_get(entry, "scenario_type", where))
+        if kind not in KINDS:
+            raise SuiteError(where, f"expected 'scenario_type' Scenario1 to 10, got {kind!r}")
         for k, event in enumerate(_get(entry, "available_event_configurations", where)):
             here = Source(str(path), 0, f"{where.element}.available_event_configurations[{k}]")
             others = {
@@ -167,7 +178,7 @@ def read_triggers(path: Path) -> dict[str, tuple[Trigger, ...]]:
                 for side, poses in (event.get("other_actors") or {}).items()
             }
             at = _pose(_get(event, "transform", here), here)
-            found.setdefault(town, []).append(Trigger(kind, at, MappingProxyType(others)))
+            found.setdefault(town, []).append(Trigger(kind, at, MappingProxyType(others), here))
     return {town: tuple(triggers) for town, triggers in found.items()}
 
 
