@@ -82,10 +82,10 @@ def profile(overrides: Overrides = None, as_json: Json = False) -> None:
 def bench_command(overrides: Overrides = None, as_json: Json = False) -> None:
     """Drive the routes of a suite with several planners and compare them.
 
-    Keys: suite (a route file of the Leaderboard or of Bench2Drive, an OpenSCENARIO file or a folder
-    of those, or `smoke`, which is ours), triggers (of Leaderboard 1), planners, seeds, workers,
-    score (1.0, 2.0, 2.1 or bench2drive), folder (one that has rows is resumed), and those of
-    `headway drive`.
+    Keys: suite (a route file of the Leaderboard or of Bench2Drive, a file of ScenarioRunner's own
+    classes, an OpenSCENARIO file or a folder of those, or `smoke`, which is ours), triggers (of
+    Leaderboard 1), planners, seeds, workers, score (1.0, 2.0, 2.1 or bench2drive), folder (one that
+    has rows is resumed), and those of `headway drive`.
 
     Example: `headway bench suite=routes.xml planners=[mpc,idm] seeds=2 workers=2`
     """

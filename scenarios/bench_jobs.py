@@ -17,6 +17,7 @@ from scenarios.suites.leaderboard import read_routes, read_triggers
 from scenarios.suites.openscenario import read_stories
 from scenarios.suites.openscenario_spec import Drivable
 from scenarios.suites.own import OWN_SUITES
+from scenarios.suites.runner import is_scenario_file, read_scenarios
 from scenarios.suites.spec import Suite, SuiteError
 from scenarios.suites.triggers import with_scenarios
 
@@ -36,7 +37,8 @@ class BenchConfig:
     """What is compared, and how; drives themselves are configured as those of `headway drive`.
 
     Attributes:
-        suite: file of routes, an OpenSCENARIO file (`.xosc`) or a folder of those.
+        suite: file of routes or of ScenarioRunner's classes (`.xml`), an OpenSCENARIO file
+            (`.xosc`) or a folder of those.
         triggers: Leaderboard 1's file of places for scenarios (JSON), for its files of routes.
         planners: names of planners.
         seeds: traffic seeds of each route, from 1 on.
@@ -178,7 +180,12 @@ def suite_in(path: str, triggers: str = "") -> Suite:
     """
     if _has_stories(path):
         return read_stories(Path(path))
-    suite = read_routes(OWN_SUITES.get(path, Path(path)))
+    file = OWN_SUITES.get(path, Path(path))
+    if is_scenario_file(file):
+        if triggers:
+            raise ValueError(f"BenchConfig.triggers: {path} has scenarios of its own")
+        return read_scenarios(file)
+    suite = read_routes(file)
     return with_scenarios(suite, read_triggers(Path(triggers))) if triggers else suite
 
 

@@ -36,8 +36,14 @@ class Cast:
     ) -> None:
         self.stage, self.script = stage, Script()
         self._background = background or NoTraffic()
-        for k, spec in enumerate(specs):
-            self.script.start(f"{k} {spec.name}", self._play(plays[spec.type], spec))
+        self._names = [f"{k} {spec.name}" for k, spec in enumerate(specs)]
+        for name, spec in zip(self._names, specs, strict=True):
+            self.script.start(name, self._play(plays[spec.type], spec))
+
+    @property
+    def over(self) -> bool:
+        """Whether no scenario is played any more, or will be."""
+        return not any(map(self.script.runs, self._names))
 
     def spawn(self, ego: EgoState, route: Route) -> None:
         """Bring the scenarios' actors into the world, and the background."""

@@ -17,6 +17,7 @@ from headway.road.frenet import project_on_route, route_poses
 from headway.road.route import Route
 from headway.types import ActorSnapshot, Array, EgoState
 from headway.vehicle import inverse_steer, vehicle_info, vehicle_params
+from scenarios.suites.spec import Place
 
 LOOK_LEAST, LOOK_TIME = 3.0, 0.5  # [m], [s] ahead on its line that a mover steers for
 GAP, GAP_TIME = 5.0, 1.0  # [m], [s] kept to who is ahead, as upstream's BasicAgent does
@@ -71,6 +72,17 @@ class Mover:
     def half_length(self) -> float:
         """[m] of its body."""
         return float(self._half[0])
+
+    @property
+    def place(self) -> Place:
+        """Where it is."""
+        x, y, yaw = map(float, self.pose)
+        return Place(x, y, self.z, yaw)
+
+    @property
+    def look(self) -> float:
+        """[m] ahead of its rear axle that it steers for."""
+        return LOOK_LEAST + LOOK_TIME * self.speed
 
     @property
     def left(self) -> float:
@@ -139,8 +151,7 @@ class Mover:
         x, y, yaw = self.pose
         back = 0.5 * self._wheelbase
         x, y = x - back * math.cos(yaw), y - back * math.sin(yaw)
-        look = LOOK_LEAST + LOOK_TIME * self.speed
-        target = self._point(self.s + look - back)
+        target = self._point(self.s + self.look - back)
         bearing = wrap_angle(math.atan2(target[1] - y, target[0] - x) - yaw)
         reach = math.hypot(target[0] - x, target[1] - y)
         angle = math.atan(2.0 * self._wheelbase * math.sin(bearing) / max(reach, 1.0))

@@ -77,6 +77,10 @@ class Script:
         """Run `branch` from the next step on."""
         self._running[name] = branch
 
+    def runs(self, name: str) -> bool:
+        """Whether it has not ended yet."""
+        return name in self._running
+
     def step(self) -> None:
         """Let one tick pass for all, in the order in which they were started."""
         for name, branch in list(self._running.items()):

@@ -124,6 +124,15 @@ class Spot:
         x, y, _, _ = pose_at(self.graph, self.lane, self.s)
         return Spot(self.graph, other, project(self.graph, other, x, y)[0])
 
+    def left_lane(self) -> Spot:
+        """The place abreast in the lane on the left, whichever way that one goes.
+
+        Raises:
+            ValueError: there is none.
+        """
+        left = int(self.graph.left[self.lane])
+        return self.next_lane(1) if left >= 0 and self._drives(left) else self.oncoming()
+
     def siblings(self) -> list[Spot]:
         """The places abreast in the driving lanes of this direction, leftmost first."""
         spot, found = self, []

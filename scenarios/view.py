@@ -153,12 +153,11 @@ class View:
 
     def lead_over(self, mover: Mover) -> float:
         """[m] that ego's middle is before that of another vehicle, in that one's direction."""
-        x, y, yaw = map(float, mover.pose)
-        return self._along(Place(x, y, 0.0), yaw)
+        return self._along(mover.place, float(mover.pose[2]))
 
     def gap_to(self, mover: Mover) -> float:
         """[m] between the middles of ego and another vehicle."""
-        return self.distance_to(Place(float(mover.pose[0]), float(mover.pose[1]), 0.0))
+        return self.distance_to(mover.place)
 
     def distance_to(self, where: Place) -> float:
         """[m] from ego's middle."""

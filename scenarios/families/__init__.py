@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from scenarios.cast import Play
-from scenarios.families import cut_ins, flows, obstacles, pedestrians, surprises, turns
+from scenarios.families import cut_ins, flows, obstacles, pedestrians, runner, surprises, turns
 
 PLAYS: dict[str, Play] = {
     **cut_ins.PLAYS,
     **flows.PLAYS,
     **obstacles.PLAYS,
     **pedestrians.PLAYS,
+    **runner.PLAYS,
     **surprises.PLAYS,
     **turns.PLAYS,
 }

@@ -14,7 +14,7 @@ from scenarios.script import first, next_tick, until
 from scenarios.spots import Spot, line_between
 from scenarios.stage import Stage
 from scenarios.suites.parameters import Parameters
-from scenarios.suites.spec import Place, ScenarioSpec
+from scenarios.suites.spec import ScenarioSpec
 
 ROW = 11.0  # [m] from one standing car to the next
 AFTERWARDS = 70.0  # [m] that one drives on in ego's lane
@@ -117,8 +117,7 @@ def _through_junction(spot: Spot) -> float:
 
 async def _into_lane(stage: Stage, mover: Mover, duration: float) -> None:
     """Move one lane to the left."""
-    x, y, yaw = map(float, mover.pose)
-    here = Spot.near(stage.graph, Place(x, y, mover.z, yaw))
+    here = Spot.near(stage.graph, mover.place)
     await stage.shift(mover, 0.5 * (here.width + here.next_lane(1).width), duration)
 
 

@@ -124,15 +124,44 @@ def _weathers(
             raise SuiteError(source, f"expected 'route_percentage' 0 to 100, got {percentage:g}")
         if percentage in found:
             raise SuiteError(source, f"a second weather at {percentage:g} % of the route")
-        values = dict(CLEAR_2 if second else WEATHER)
-        for name, text in element.items():
-            if name in values:
-                values[name] = finite(text, name, source)
-            elif name not in ("route_percentage", "id"):
-                notes.append(f"{source}: no weather has {name!r}; passed over")
+        values = weather_values(element, path, CLEAR_2 if second else WEATHER, notes)
         found[percentage] = Weather(percentage / 100.0, values)
     clear = Weather(0.0, CLEAR_2 if second else CLEAR_1)
     return tuple(found[key] for key in sorted(found)) or (clear,)
+
+
+def weather_values(
+    element: Element, path: Path, base: Mapping[str, float], notes: list[str]
+) -> dict[str, float]:
+    """Return what a <weather> makes of another one.
+
+    Args:
+        element: that names what differs.
+        path: of its file.
+        base: the other one.
+        notes: are told of names that no weather has.
+
+    Raises:
+        SuiteError: a value is no number.
+    """
+    source, values = source_of(element, path), dict(base)
+    for name, text in element.items():
+        if name in values:
+            values[name] = finite(text, name, source)
+        elif name not in ("route_percentage", "id"):
+            notes.append(f"{source}: no weather has {name!r}; passed over")
+    return values
+
+
+def read_parameters(element: Element, path: Path) -> Mapping[str, Parameter]:
+    """Return the parameters of a scenario: its children, but for those that say who is where."""
+    return MappingProxyType(
+        {
+            child.tag: Parameter(MappingProxyType(dict(child.items())), source_of(child, path))
+            for child in element
+            if child.tag not in ("trigger_point", "ego_vehicle", "other_actor", "weather")
+        }
+    )
 
 
 def _scenario(element: Element, path: Path) -> ScenarioSpec:
@@ -144,13 +173,8 @@ def _scenario(element: Element, path: Path) -> ScenarioSpec:
     at = place(trigger, path)
     if at.yaw is None:
         raise SuiteError(source_of(trigger, path), "expected an attribute 'yaw', got none")
-    parameters = {
-        child.tag: Parameter(MappingProxyType(dict(child.items())), source_of(child, path))
-        for child in element
-        if child.tag not in ("trigger_point", "other_actor")
-    }
     name = (element.get("name") or "").strip() or kind
-    return ScenarioSpec(name, kind, at, MappingProxyType(parameters), source)
+    return ScenarioSpec(name, kind, at, read_parameters(element, path), source)
 
 
 def read_triggers(path: Path) -> dict[str, tuple[Trigger, ...]]:

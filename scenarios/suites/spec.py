@@ -71,6 +71,19 @@ class Parameter:
 
 
 @dataclass(frozen=True)
+class Other:
+    """Another actor that a file puts somewhere.
+
+    Attributes:
+        model: blueprint.
+        at: where.
+    """
+
+    model: str
+    at: Place
+
+
+@dataclass(frozen=True)
 class ScenarioSpec:
     """One scenario of a route.
 
@@ -80,6 +93,7 @@ class ScenarioSpec:
         trigger: where ego sets it off.
         parameters: by name; `scenarios.suites.parameters` reads them.
         source: where it stands.
+        others: actors that the file puts somewhere; those of routes are chosen by the type.
     """
 
     name: str
@@ -87,6 +101,7 @@ class ScenarioSpec:
     trigger: Place
     parameters: Mapping[str, Parameter]
     source: Source
+    others: tuple[Other, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -113,6 +128,7 @@ class RouteSpec:
         weathers: by rising share, at least one.
         scenarios: on the way.
         source: where it stands.
+        limit_s: [s] that its scenarios have, with which the drive is over; 0: it goes to its end.
     """
 
     id: str
@@ -121,6 +137,7 @@ class RouteSpec:
     weathers: tuple[Weather, ...]
     scenarios: tuple[ScenarioSpec, ...]
     source: Source
+    limit_s: float = 0.0
 
     def weather_at(self, share: float) -> dict[str, float]:
         """The weather after `share` of the route, by the names of `carla.WeatherParameters`."""
