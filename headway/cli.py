@@ -84,8 +84,8 @@ def bench_command(overrides: Overrides = None, as_json: Json = False) -> None:
 
     Keys: suite (a route file of the Leaderboard or of Bench2Drive, a file of ScenarioRunner's own
     classes, an OpenSCENARIO file or a folder of those, or `smoke`, which is ours), triggers (of
-    Leaderboard 1), planners, seeds, workers, score (1.0, 2.0, 2.1 or bench2drive), folder (one that
-    has rows is resumed), and those of `headway drive`.
+    Leaderboard 1), planners, seeds, workers, launcher (processes or ray), score (1.0, 2.0, 2.1 or
+    bench2drive), folder (one that has rows is resumed), and those of `headway drive`.
 
     Example: `headway bench suite=routes.xml planners=[mpc,idm] seeds=2 workers=2`
     """
@@ -242,6 +242,7 @@ def _bench(overrides: list[str]) -> dict[str, Any]:
 
     from scenarios import bench  # noqa: PLC0415
     from scenarios.bench_jobs import OWN_SUITES, jobs_of, make_bench  # noqa: PLC0415
+    from scenarios.ray_workers import find_ray, run_ray_jobs  # noqa: PLC0415
     from scenarios.summary import tables  # noqa: PLC0415
     from scenarios.workers import run_jobs  # noqa: PLC0415
 
@@ -255,13 +256,16 @@ def _bench(overrides: list[str]) -> dict[str, Any]:
     if not jobs:
         ours = ", ".join(OWN_SUITES)
         raise ValueError(f"suite {config.suite!r}: no route can be driven; our own suites: {ours}")
+    if config.launcher == "ray":
+        find_ray()  # that it is not there is said now
     about = bench.describe(config, suite)
     if suite.notes:
         say(f"{len(suite.notes)} things are passed over: {about}")
     begin = time.monotonic()
     rows = bench.known_rows(config.path, config.score)
     missing = [job for job in jobs if job.key not in rows]
-    done = run_jobs(missing, partial(play_job, config, rest), config.workers)
+    launch = run_ray_jobs if config.launcher == "ray" else run_jobs
+    done = launch(missing, partial(play_job, config, rest), config.workers)
     for job, figures in track(done, "driving", total=len(missing), console=console):
         rows[job.key] = row = bench.keep(config.path, job, figures)
         bench.report(config, suite, jobs, rows, job)

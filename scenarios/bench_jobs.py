@@ -31,6 +31,8 @@ LIMITS = {
     ScoreVersion.BENCH2DRIVE: ("episode.time_limit_s=200", "episode.blocked_s=60"),
 }  # fmt: skip
 
+LAUNCHERS = ("processes", "ray")
+
 
 @dataclass
 class BenchConfig:
@@ -43,6 +45,7 @@ class BenchConfig:
         planners: names of planners.
         seeds: traffic seeds of each route, from 1 on.
         workers: processes, with a server each; the rows do not depend on their number.
+        launcher: of the workers: `processes` of this machine, or `ray` for those of a cluster.
         score: `1.0`, `2.0`, `2.1` or `bench2drive`.
         folder: for rows and results; empty: `outputs/bench-SUITE`, with triggers
             `outputs/bench-SUITE-TRIGGERS`. One that has rows is resumed.
@@ -54,6 +57,7 @@ class BenchConfig:
     planners: list[str] = field(default_factory=lambda: ["mpc"])
     seeds: int = 1
     workers: int = 1
+    launcher: str = "processes"
     score: str = ScoreVersion.LEADERBOARD_2_1.value
     folder: str = ""
     keep_traces: bool = False
@@ -67,6 +71,10 @@ class BenchConfig:
         if self.score not in versions:
             raise ValueError(
                 f"BenchConfig.score: expected one of {', '.join(versions)}, got {self.score!r}"
+            )
+        if self.launcher not in LAUNCHERS:
+            raise ValueError(
+                f"BenchConfig.launcher: expected {' or '.join(LAUNCHERS)}, got {self.launcher!r}"
             )
         for name in ("seeds", "workers"):
             if getattr(self, name) < 1:

@@ -9,7 +9,7 @@ import traceback
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.connection import Connection, wait
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 TRIES = 2  # of a job
 
@@ -18,14 +18,35 @@ Job = TypeVar("Job")
 Play = Callable[[Any], Row]
 
 
+class Worker(Protocol):
+    """Somebody who plays one job after the other.
+
+    Attributes:
+        task: the job that it has, and which try that is; None when idle.
+    """
+
+    task: tuple[Any, int] | None
+
+    def give(self, job: Any, tried: int) -> None:
+        """Hand a job over."""
+        ...
+
+    def take(self) -> Row:
+        """Return the row of its job; one with `error` and `again` when it has died."""
+        ...
+
+    def dismiss(self) -> None:
+        """End it, at once where it is at work."""
+        ...
+
+
+SomeWorker = TypeVar("SomeWorker", bound=Worker)
+
+
 def run_jobs(
     jobs: Sequence[Job], play: Callable[[Job], Row], workers: int
 ) -> Iterator[tuple[Job, Row]]:
-    """Play jobs in worker processes and yield their rows as they come.
-
-    One whose worker died, or that raised something unforeseen, is played once more, by a new
-    worker: the old one's server may be what is broken. One that raised ValueError has said what is
-    wrong with it. Its row has an `error` in the end.
+    """Play jobs in worker processes and yield their rows as they come; see `distribute`.
 
     Args:
         jobs: to play, of any picklable type.
@@ -33,17 +54,45 @@ def run_jobs(
         workers: how many processes.
     """
     context = multiprocessing.get_context("spawn")
+
+    def ready(busy: Sequence[_Worker]) -> Sequence[_Worker]:
+        answers = wait([worker.connection for worker in busy])
+        return [worker for worker in busy if worker.connection in answers]
+
+    return distribute(jobs, lambda: _Worker(context, play), ready, workers)
+
+
+def distribute(
+    jobs: Sequence[Job],
+    hire: Callable[[], SomeWorker],
+    ready: Callable[[Sequence[SomeWorker]], Sequence[SomeWorker]],
+    workers: int,
+) -> Iterator[tuple[Job, Row]]:
+    """Let workers play jobs and yield their rows as they come.
+
+    One whose worker died, or that raised something unforeseen, is played once more, by a new
+    worker: the old one's server may be what is broken. One that raised ValueError has said what is
+    wrong with it. Its row has an `error` in the end. Who finds nothing left to do goes.
+
+    Args:
+        jobs: to play.
+        hire: brings a worker.
+        ready: waits until some of these have an answer, and returns them.
+        workers: how many there are at most.
+    """
     pending = deque((job, 1) for job in jobs)
-    crew: list[_Worker] = []
+    crew: list[SomeWorker] = []
     try:
         while pending or any(worker.task for worker in crew):
             while pending and len(crew) < workers:
-                crew.append(_Worker(context, play))
-            for worker in crew:
+                crew.append(hire())
+            for worker in list(crew):
                 if worker.task is None and pending:
                     worker.give(*pending.popleft())
-            for connection in wait([w.connection for w in crew if w.task]):
-                worker = next(w for w in crew if w.connection is connection)
+                elif worker.task is None:
+                    crew.remove(worker)
+                    worker.dismiss()
+            for worker in ready(crew):
                 assert worker.task is not None
                 job, tried = worker.task
                 row = worker.take()
@@ -58,6 +107,16 @@ def run_jobs(
     finally:
         for worker in crew:
             worker.dismiss()
+
+
+def attempt(play: Play, job: Any) -> Row:
+    """Play a job; what it raises becomes the `error` of its row."""
+    try:
+        return play(job)
+    except ValueError as error:
+        return {"error": str(error)}
+    except Exception:
+        return {"error": traceback.format_exc(limit=-3), "again": True}
 
 
 class _Worker:
@@ -105,10 +164,4 @@ def _work(connection: Connection, play: Play) -> None:
             job = connection.recv()
         except (EOFError, ConnectionResetError):
             return
-        try:
-            row = play(job)
-        except ValueError as error:
-            row = {"error": str(error)}
-        except Exception:
-            row = {"error": traceback.format_exc(limit=-3), "again": True}
-        connection.send(row)
+        connection.send(attempt(play, job))
