@@ -285,8 +285,11 @@ def play_job(bench: BenchConfig, overrides: list[str], job: Job) -> dict[str, An
     """Drive one route of a suite and keep the drive; runs in a worker of `headway bench`."""
     from scenarios.bench import keep_metrics, play_route, row_of, session_in, spec_of  # noqa: PLC0415
     from scenarios.recording import keep_drive  # noqa: PLC0415
+    from scenarios.suites.spec import RouteSpec  # noqa: PLC0415
 
     spec = spec_of(bench.suite, job.route)
+    if isinstance(spec, RouteSpec) and not any(i.startswith("traffic=") for i in overrides):
+        overrides = [*(f"traffic.{k}={value:g}" for k, value in spec.traffic.items()), *overrides]
     config, _ = compose_drive(
         [f"planner={job.planner}", f"town={job.town}", f"seed={job.seed}", *overrides]
     )

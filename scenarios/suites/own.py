@@ -16,12 +16,11 @@ from headway.road.route import Route
 from scenarios.junctions import Approach, Side
 from scenarios.suites import sites
 from scenarios.suites.spec import Parameter, Place, RouteSpec, ScenarioSpec, Source, Weather
-from scenarios.suites.write import write_routes
+from scenarios.suites.write import keypoints_of, write_routes
 
 DATA = Path(__file__).parent / "data"
 OWN_SUITES = {path.stem: path for path in sorted(DATA.glob("*.xml"))}
 TRIGGER = 15.0  # [m] along a route where its scenario goes off
-SPACING = 25.0  # [m] between a route's keypoints
 NOON: Mapping[str, float] = {
     "cloudiness": 5.0, "precipitation": 0.0, "precipitation_deposits": 0.0, "wetness": 0.0,
     "wind_intensity": 10.0, "sun_azimuth_angle": -1.0, "sun_altitude_angle": 60.0,
@@ -63,10 +62,10 @@ def _spec(number: str, kind: str, route: Route, given: dict[str, dict[str, str]]
     x, y, z = map(float, route.xyz[k])
     trigger = Place(x, y, z, float(route.yaw[k]))
     parameters = {name: Parameter(words, HERE) for name, words in given.items()}
-    rows = np.searchsorted(route.s, np.arange(0.0, route.length, SPACING))
-    keypoints = route.xyz[np.unique([*rows, len(route.s) - 1])]
     scenario = ScenarioSpec(f"{kind}_1", kind, trigger, parameters, HERE)
-    return RouteSpec(number, route.town, keypoints, (Weather(0.0, NOON),), (scenario,), HERE)
+    return RouteSpec(
+        number, route.town, keypoints_of(route), (Weather(0.0, NOON),), (scenario,), HERE
+    )
 
 
 def main() -> None:

@@ -113,6 +113,9 @@ class RouteSpec:
         weathers: by rising share, at least one.
         scenarios: on the way.
         source: where it stands.
+        difficulty: `easy`, `medium` or `hard`; empty where the file does not say.
+        traffic: what it asks of the background, by the names of `TrafficConfig`; the rest is the
+            configuration's.
     """
 
     id: str
@@ -121,6 +124,8 @@ class RouteSpec:
     weathers: tuple[Weather, ...]
     scenarios: tuple[ScenarioSpec, ...]
     source: Source
+    difficulty: str = ""
+    traffic: Mapping[str, float] = field(default_factory=dict)
 
     def weather_at(self, share: float) -> dict[str, float]:
         """The weather after `share` of the route, by the names of `carla.WeatherParameters`."""
