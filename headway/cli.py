@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from carla_bridge.session import Session
     from carla_bridge.simulator import Traffic
     from headway.driver import Driver
-    from scenarios.bench import BenchConfig, Job
+    from scenarios.bench_jobs import BenchConfig, Job
     from scenarios.config import DriveConfig
     from scenarios.drive import Drive
 
@@ -83,8 +83,10 @@ def bench_command(overrides: Overrides = None, as_json: Json = False) -> None:
     """Drive the routes of a suite with several planners and compare them.
 
     Keys: suite (a route file of the Leaderboard or of Bench2Drive, an OpenSCENARIO file or a folder
-    of those, or `smoke`, which is ours), planners, seeds, workers, score (1.0, 2.0, 2.1 or
-    bench2drive), folder (one that has rows is resumed), and those of `headway drive`.
+    of those, or one of ours: `smoke`, `headway`, `headway_dev`, `headway_eval`,
+    `town_routes:TOWN`), triggers (of Leaderboard 1), planners, seeds, workers, score (1.0, 2.0,
+    2.1, bench2drive or nocrash), folder (one that has rows is resumed), and those of
+    `headway drive`.
 
     Example: `headway bench suite=routes.xml planners=[mpc,idm] seeds=2 workers=2`
     """
@@ -240,20 +242,24 @@ def _bench(overrides: list[str]) -> dict[str, Any]:
     from rich.progress import track  # noqa: PLC0415
 
     from scenarios import bench  # noqa: PLC0415
+    from scenarios.bench_jobs import jobs_of, make_bench  # noqa: PLC0415
+    from scenarios.suites.own import OWN_SUITES  # noqa: PLC0415
     from scenarios.summary import tables  # noqa: PLC0415
     from scenarios.workers import run_jobs  # noqa: PLC0415
 
-    config, rest = bench.make_bench(overrides)
-    suite, jobs = bench.jobs_of(config)
+    config, rest = make_bench(overrides)
+    suite, jobs = jobs_of(config)
     for job in {job.planner: job for job in jobs}.values():
         compose_drive([f"planner={job.planner}", *rest])  # what is misspelt fails now
     for error in suite.errors:
         console.print("left out:", style="bold yellow", end=" ")
         say(str(error))
     if not jobs:
-        ours = ", ".join(bench.OWN_SUITES)
+        ours = ", ".join(OWN_SUITES)
         raise ValueError(f"suite {config.suite!r}: no route can be driven; our own suites: {ours}")
-    bench.describe(config, suite)
+    about = bench.describe(config, suite)
+    if suite.notes:
+        say(f"{len(suite.notes)} things are passed over: {about}")
     begin = time.monotonic()
     rows = bench.known_rows(config.path, config.score)
     missing = [job for job in jobs if job.key not in rows]
@@ -283,11 +289,12 @@ def _report(folder: Path) -> None:
 
 def play_job(bench: BenchConfig, overrides: list[str], job: Job) -> dict[str, Any]:
     """Drive one route of a suite and keep the drive; runs in a worker of `headway bench`."""
-    from scenarios.bench import keep_metrics, play_route, row_of, session_in, spec_of  # noqa: PLC0415
+    from scenarios.bench import keep_metrics, play_route, row_of, session_in  # noqa: PLC0415
+    from scenarios.bench_jobs import spec_of  # noqa: PLC0415
     from scenarios.recording import keep_drive  # noqa: PLC0415
     from scenarios.suites.spec import RouteSpec  # noqa: PLC0415
 
-    spec = spec_of(bench.suite, job.route)
+    spec = spec_of(bench, job.route)
     if isinstance(spec, RouteSpec) and not any(i.startswith("traffic=") for i in overrides):
         overrides = [*(f"traffic.{k}={value:g}" for k, value in spec.traffic.items()), *overrides]
     config, _ = compose_drive(

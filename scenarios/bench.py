@@ -11,20 +11,17 @@ import atexit
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
-from functools import cache
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
-from carla_bridge.headless.towns import available_towns
 from carla_bridge.session import Session
 from carla_bridge.simulator import CarlaSimulator, Traffic
 from headway.driver import Driver
 from headway.road.routing import route_through
+from scenarios.bench_jobs import BenchConfig, Job
 from scenarios.cast import Cast
 from scenarios.comfort import comfort
 from scenarios.config import DriveConfig
@@ -39,178 +36,19 @@ from scenarios.parquet import write_parquet
 from scenarios.results import save_name, write_results
 from scenarios.scores import Outcome, ScoreVersion, driving_score, succeeded
 from scenarios.stage import Stage
-from scenarios.suites.leaderboard import read_routes
-from scenarios.suites.openscenario import read_stories
 from scenarios.suites.openscenario_spec import Drivable, StorySpec
-from scenarios.suites.own import OWN_SUITES
-from scenarios.suites.spec import RouteSpec, Suite, SuiteError
+from scenarios.suites.spec import RouteSpec, Suite
 from scenarios.summary import Summary, summary
 
 ROWS, ABOUT = "rows.jsonl", "bench.json"
 ENDINGS = {
     "completed": "Completed", "off_route": "Failed - Agent deviated from the route",
     "blocked": "Failed - Agent got blocked", "time_limit": "Failed - Agent timed out",
+    "collision": "Failed - Agent collided",
     STORY_OVER: "Completed",
 }  # fmt: skip
 
-# When a route ends (docs/upstream_formats.md, section 2). Leaderboard 2 gives 300 s and, for each
-# metre, the time at a tenth of the limit: here that of 50 km/h.
-LEADERBOARD_2 = ("episode.time_limit_base_s=300", "episode.time_limit_s_per_m=0.72")
-LIMITS = {
-    ScoreVersion.LEADERBOARD_1_0: ("episode.time_limit_base_s=5", "episode.time_limit_s_per_m=0.8"),
-    ScoreVersion.LEADERBOARD_2_0: LEADERBOARD_2,
-    ScoreVersion.LEADERBOARD_2_1: LEADERBOARD_2,
-    ScoreVersion.BENCH2DRIVE: ("episode.time_limit_s=200", "episode.blocked_s=60"),
-}  # fmt: skip
-
 Row = dict[str, Any]
-
-
-@dataclass
-class BenchConfig:
-    """What is compared, and how; drives themselves are configured as those of `headway drive`.
-
-    Attributes:
-        suite: file of routes, an OpenSCENARIO file (`.xosc`) or a folder of those.
-        planners: names of planners.
-        seeds: traffic seeds of each route, from 1 on.
-        workers: processes, with a server each; the rows do not depend on their number.
-        score: `1.0`, `2.0`, `2.1` or `bench2drive`.
-        folder: for rows and results; empty: `outputs/bench-SUITE`. One that has rows is resumed.
-        keep_traces: the whole Trace of each drive, for `headway replay`: some megabytes a minute.
-    """
-
-    suite: str = ""
-    planners: list[str] = field(default_factory=lambda: ["mpc"])
-    seeds: int = 1
-    workers: int = 1
-    score: str = ScoreVersion.LEADERBOARD_2_1.value
-    folder: str = ""
-    keep_traces: bool = False
-
-    def __post_init__(self) -> None:
-        if not self.suite:
-            raise ValueError("BenchConfig.suite: expected a file of routes, got none")
-        versions = [version.value for version in ScoreVersion]
-        if self.score not in versions:
-            raise ValueError(
-                f"BenchConfig.score: expected one of {', '.join(versions)}, got {self.score!r}"
-            )
-        for name in ("seeds", "workers"):
-            if getattr(self, name) < 1:
-                got = getattr(self, name)
-                raise ValueError(f"BenchConfig.{name}: expected 1 or more, got {got}")
-
-    @property
-    def path(self) -> Path:
-        """The folder of the rows."""
-        return Path(self.folder) if self.folder else Path("outputs") / f"bench-{self.name}"
-
-    @property
-    def name(self) -> str:
-        """Of the suite."""
-        return Path(self.suite).stem
-
-
-@dataclass(frozen=True, order=True)
-class Job:
-    """One drive. Sorted by town, so that a worker seldom changes its server's.
-
-    Attributes:
-        town: of the route.
-        route: its id.
-        seed: of the traffic.
-        planner: name.
-    """
-
-    town: str
-    route: str
-    seed: int
-    planner: str
-
-    @property
-    def key(self) -> str:
-        """What its row is known by."""
-        return f"{self.planner} {self.route} {self.seed}"
-
-    @property
-    def folder(self) -> str:
-        """Where, in the bench's folder, its drive is kept."""
-        return f"drives/{self.planner}/{self.route}-{self.seed}"
-
-    @property
-    def run(self) -> str:
-        """Name of the drives of its planner with its seed, which have a results file."""
-        return f"{self.planner}-{self.seed}"
-
-
-def make_bench(overrides: Sequence[str]) -> tuple[BenchConfig, list[str]]:
-    """Split the command line into what the bench is told and what its drives are.
-
-    The score's rules say when a route ends, unless the command line does. An OpenSCENARIO file says
-    who is on the road: no background traffic unless the command line wants some.
-
-    Raises:
-        ValueError: a value is not allowed.
-    """
-    ours = {entry.name for entry in fields(BenchConfig)}
-    mine = [item for item in overrides if item.partition("=")[0] in ours]
-    try:
-        given = OmegaConf.from_dotlist(mine)
-        config = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(BenchConfig), given))
-    except OmegaConfBaseException as error:
-        raise ValueError(f"{' '.join(mine)}: {str(error).splitlines()[0]}") from error
-    rest = [item for item in overrides if item not in mine]
-    assert isinstance(config, BenchConfig)
-    if _has_stories(config.suite) and not any(item.startswith("traffic=") for item in rest):
-        rest = ["traffic=none", *rest]
-    return config, [*LIMITS[ScoreVersion(config.score)], *rest]
-
-
-def jobs_of(config: BenchConfig) -> tuple[Suite, list[Job]]:
-    """Read the suite and list its drives; a route that cannot be driven here is an error."""
-    suite, towns = suite_in(config.suite), set(available_towns())
-    errors = {route.id: error for route in suite.routes if (error := _unfit(route, towns))}
-    fit = [route for route in suite.routes if route.id not in errors]
-    jobs = [
-        Job(route.town, route.id, seed, planner)
-        for route in fit for seed in range(1, config.seeds + 1) for planner in config.planners
-    ]  # fmt: skip
-    return replace(suite, routes=tuple(fit), errors=(*suite.errors, *errors.values())), sorted(jobs)
-
-
-def _unfit(route: Drivable, towns: set[str]) -> SuiteError | None:
-    """Why a route cannot be driven here."""
-    if route.town not in towns:
-        return SuiteError(
-            route.source,
-            f"the town {route.town!r} is not installed: `headway towns import PATH` brings it",
-        )
-    for scenario in route.scenarios:
-        if scenario.type not in PLAYS:
-            ours = ", ".join(sorted(PLAYS))
-            return SuiteError(
-                scenario.source, f"scenarios of type {scenario.type!r} are not ours yet, but {ours}"
-            )
-    return None
-
-
-@cache
-def suite_in(path: str) -> Suite:
-    """Return the suite of a file, a folder or a name of ours, which is read once."""
-    if _has_stories(path):
-        return read_stories(Path(path))
-    return read_routes(OWN_SUITES.get(path, Path(path)))
-
-
-def _has_stories(path: str) -> bool:
-    """Whether a suite consists of OpenSCENARIO files."""
-    return path not in OWN_SUITES and (path.endswith(".xosc") or Path(path).is_dir())
-
-
-def spec_of(suite: str, route: str) -> Drivable:
-    """Return a route of a suite's file."""
-    return next(spec for spec in suite_in(suite).routes if spec.id == route)
 
 
 def session_in(town: str) -> Session:
@@ -284,7 +122,7 @@ def row_of(spec: Drivable, episode: Episode, stage: Stage, score: str) -> Row:
         "scenarios": [scenario.type for scenario in spec.scenarios],
         "status": ENDINGS[episode.ending],
         "driving_score": round(driving_score(outcome, version), 4),
-        "success": succeeded(outcome),
+        "success": succeeded(outcome, version),
         "outcome": asdict(outcome),
         "off_lane_m": round(criteria.off_lane.metres, 3),
         "past_junction": _past_junction(outcome.completion, stage),
@@ -332,6 +170,7 @@ def describe(config: BenchConfig, suite: Suite) -> Path:
     about = {
         "suite": suite.name, "score": config.score, "planners": config.planners,
         "git": git_hash(), "left_out": [str(error) for error in suite.errors],
+        "notes": list(suite.notes),
     }  # fmt: skip
     (path := config.path / ABOUT).write_text(json.dumps(about, indent=2) + "\n")
     return path

@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 
 from scenarios.abilities import ABILITIES
-from scenarios.bench import ABOUT, ROWS, Job, Row
+from scenarios.bench import ABOUT, ROWS, Row
+from scenarios.bench_jobs import Job
 from scenarios.recording import DRIVE, GROUND
 from scenarios.results import LATER_LABELS
 from scenarios.summary import summary

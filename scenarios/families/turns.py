@@ -120,6 +120,13 @@ async def turns(stage: Stage, spec: ScenarioSpec) -> None:
     await _out_of_junction(stage)
 
 
+async def crosses(stage: Stage, spec: ScenarioSpec) -> None:
+    """Nothing but the junction, and whoever is there anyway."""
+    await stage.triggered(spec)
+    await stage.through_junction()
+    await stage.driven(2.0 * BEHIND)
+
+
 async def drives_on(stage: Stage, spec: ScenarioSpec) -> None:
     """Nothing but the route."""
     await stage.triggered(spec)
@@ -156,6 +163,7 @@ def _crossing(a: Spot, b: Spot) -> Place:
 
 
 PLAYS: dict[str, Play] = {
+    "NoSignalJunctionCrossingRoute": crosses,
     "NonSignalizedJunctionLeftTurn": left_turn,
     "NonSignalizedJunctionLeftTurnEnterFlow": left_turn_enter_flow,
     "NonSignalizedJunctionRightTurn": right_turn,

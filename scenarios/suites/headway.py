@@ -15,9 +15,9 @@ from itertools import cycle
 import numpy as np
 
 from carla_bridge.headless.towns import load_town
+from headway.road.lane_graph import LaneGraph
 from headway.road.routing import route_through
 from headway.types import Array
-from scenarios.families import PLAYS
 from scenarios.suites import weathers
 from scenarios.suites.places import PLACES, Given, Places, Site
 from scenarios.suites.spec import Parameter, Place, RouteSpec, ScenarioSpec, Source
@@ -86,7 +86,7 @@ def headway_part(name: str) -> list[RouteSpec]:
     part = PARTS[name]
     used: dict[str, list[Array]] = {town: [] for town in part.towns}
     specs: list[RouteSpec] = []
-    for index, kind in enumerate(sorted(PLAYS)):
+    for index, kind in enumerate(sorted(PLACES)):
         draw = np.random.Generator(np.random.PCG64(zlib.crc32(f"{name} {kind}".encode())))
         for k, (town, site) in enumerate(_sites(kind, part, index, used, draw)):
             number = part.first + len(specs)
@@ -118,12 +118,17 @@ def _sites(
 
 @cache
 def _all_sites(places: Places, town: str) -> Sequence[Site]:
-    return tuple(places(load_town(town).lane_graph))
+    return tuple(places(_graph(town)))
+
+
+@cache
+def _graph(town: str) -> LaneGraph:
+    return load_town(town).lane_graph
 
 
 def _is_found_again(town: str, site: Site) -> bool:
     """Whether a site's keypoints lead along its route."""
-    again = route_through(load_town(town).lane_graph, keypoints_of(site.route)[:, :2])
+    again = route_through(_graph(town), keypoints_of(site.route)[:, :2])
     return abs(again.length - site.route.length) < 1.0
 
 

@@ -41,6 +41,7 @@ CLEAR_1: Mapping[str, float] = MappingProxyType(
 )
 
 TRAFFIC = ("num_vehicles", "num_walkers", "aggressive", "jaywalkers")  # of `TrafficConfig`
+KINDS = tuple(f"Scenario{number}" for number in range(1, 11))
 
 
 @dataclass(frozen=True)
@@ -51,11 +52,18 @@ class Trigger:
         type: `Scenario1` to `Scenario10`.
         at: where, with its yaw.
         others: where its other actors begin, by side: `front`, `left`, `right`.
+        source: where it stands.
     """
 
     type: str
     at: Place
     others: Mapping[str, tuple[Place, ...]]
+    source: Source
+
+    @property
+    def number(self) -> int:
+        """Of its type."""
+        return int(self.type.removeprefix("Scenario"))
 
 
 def read_routes(path: Path) -> Suite:
@@ -175,6 +183,8 @@ def read_triggers(path: Path) -> dict[str, tuple[Trigger, ...]]:
     found: dict[str, list[Trigger]] = {}
     for where, town, entry in _entries(document, source):
         kind = str(_get(entry, "scenario_type", where))
+        if kind not in KINDS:
+            raise SuiteError(where, f"expected 'scenario_type' Scenario1 to 10, got {kind!r}")
         for k, event in enumerate(_get(entry, "available_event_configurations", where)):
             here = Source(str(path), 0, f"{where.element}.available_event_configurations[{k}]")
             others = {
@@ -182,7 +192,7 @@ def read_triggers(path: Path) -> dict[str, tuple[Trigger, ...]]:
                 for side, poses in (event.get("other_actors") or {}).items()
             }
             at = _pose(_get(event, "transform", here), here)
-            found.setdefault(town, []).append(Trigger(kind, at, MappingProxyType(others)))
+            found.setdefault(town, []).append(Trigger(kind, at, MappingProxyType(others), here))
     return {town: tuple(triggers) for town, triggers in found.items()}
 
 

@@ -9,7 +9,8 @@ import numpy as np
 
 from headway.cli import play_job
 from headway.road.lane_graph import LaneGraph, LaneKind
-from scenarios.bench import Job, describe, jobs_of, keep, make_bench
+from scenarios.bench import describe, keep
+from scenarios.bench_jobs import Job, jobs_of, make_bench
 
 PLANNERS = ("mpc", "idm")
 INFRACTION = {  # of idm's, beside what was driven: who drives well leaves nothing to click on

@@ -12,7 +12,8 @@ from typer.testing import CliRunner
 
 from headway.cli import app, compose_drive
 from headway.road.lane_graph import LaneKind
-from scenarios.bench import known_rows, make_bench
+from scenarios.bench import known_rows
+from scenarios.bench_jobs import make_bench
 from tests.scenarios import xosc
 
 SCENARIO = """<scenario name="{kind}_1" type="{kind}">

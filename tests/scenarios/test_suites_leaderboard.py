@@ -141,8 +141,8 @@ def test_routes_of_leaderboard_1(tmp_path):
     assert "'colour'" in suite.notes[0]
 
 
-def triggers(event):
-    entry = {"scenario_type": "Scenario4", "available_event_configurations": [event]}
+def triggers(event, kind="Scenario4"):
+    entry = {"scenario_type": kind, "available_event_configurations": [event]}
     return {"available_scenarios": [{"Town02": [entry]}]}
 
 
@@ -156,6 +156,9 @@ def test_triggers_of_leaderboard_1(tmp_path):
     assert trigger.others["left"][0].yaw == pytest.approx(math.pi / 2)
     path.write_text(json.dumps(triggers({"transform": pose | {"yaw": "north"}})))
     with pytest.raises(SuiteError, match=r"Town02\[0\].*configurations\[0\].*'yaw', got 'north'"):
+        read_triggers(path)
+    path.write_text(json.dumps(triggers({"transform": pose}, kind="Scenario11")))
+    with pytest.raises(SuiteError, match=r"Town02\[0\].*Scenario1 to 10, got 'Scenario11'"):
         read_triggers(path)
     path.write_text("{")
     with pytest.raises(SuiteError, match=r"triggers\.json:1: no JSON"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from scenarios.bench import BenchConfig, jobs_of
+from scenarios.bench_jobs import BenchConfig, jobs_of
 from scenarios.suites.openscenario import read_stories
 from scenarios.suites.openscenario_action_spec import (
     EnvironmentAction,
