@@ -120,6 +120,7 @@ def row_of(spec: Drivable, episode: Episode, stage: Stage, score: str) -> Row:
     row = {
         "score": score,
         "scenarios": [scenario.type for scenario in spec.scenarios],
+        "difficulty": spec.difficulty,
         "status": ENDINGS[episode.ending],
         "driving_score": round(driving_score(outcome, version), 4),
         "success": succeeded(outcome, version),
