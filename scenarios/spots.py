@@ -39,7 +39,7 @@ class Spot:
         lane, s, _ = nearest_lane(graph, place.x, place.y, place.yaw, z=place.z)
         if lane < 0:
             raise ValueError(f"{graph.name}: no driving lane near x {place.x:.1f}, y {place.y:.1f}")
-        return Spot(graph, lane, s)
+        return Spot(graph, lane, min(s, float(graph.length[lane])))
 
     @property
     def width(self) -> float:
