@@ -83,9 +83,10 @@ def bench_command(overrides: Overrides = None, as_json: Json = False) -> None:
     """Drive the routes of a suite with several planners and compare them.
 
     Keys: suite (a route file of the Leaderboard or of Bench2Drive, a file of ScenarioRunner's own
-    classes, an OpenSCENARIO file or a folder of those, or `smoke`, which is ours), triggers (of
-    Leaderboard 1), planners, seeds, workers, launcher (processes or ray), score (1.0, 2.0, 2.1 or
-    bench2drive), folder (one that has rows is resumed), and those of `headway drive`.
+    classes, an OpenSCENARIO file or a folder of those, or one of ours: `smoke`, `headway`,
+    `headway_dev`, `headway_eval`, `town_routes:TOWN`), triggers (of Leaderboard 1), planners,
+    seeds, workers, launcher (processes or ray), score (1.0, 2.0, 2.1, bench2drive or nocrash),
+    folder (one that has rows is resumed), and those of `headway drive`.
 
     Example: `headway bench suite=routes.xml planners=[mpc,idm] seeds=2 workers=2`
     """
@@ -241,8 +242,9 @@ def _bench(overrides: list[str]) -> dict[str, Any]:
     from rich.progress import track  # noqa: PLC0415
 
     from scenarios import bench  # noqa: PLC0415
-    from scenarios.bench_jobs import OWN_SUITES, jobs_of, make_bench  # noqa: PLC0415
+    from scenarios.bench_jobs import jobs_of, make_bench  # noqa: PLC0415
     from scenarios.ray_workers import find_ray, run_ray_jobs  # noqa: PLC0415
+    from scenarios.suites.own import OWN_SUITES  # noqa: PLC0415
     from scenarios.summary import tables  # noqa: PLC0415
     from scenarios.workers import run_jobs  # noqa: PLC0415
 
@@ -294,8 +296,11 @@ def play_job(bench: BenchConfig, overrides: list[str], job: Job) -> dict[str, An
     from scenarios.bench import keep_metrics, play_route, row_of, session_in  # noqa: PLC0415
     from scenarios.bench_jobs import spec_of  # noqa: PLC0415
     from scenarios.recording import keep_drive  # noqa: PLC0415
+    from scenarios.suites.spec import RouteSpec  # noqa: PLC0415
 
     spec = spec_of(bench, job.route)
+    if isinstance(spec, RouteSpec) and not any(i.startswith("traffic=") for i in overrides):
+        overrides = [*(f"traffic.{k}={value:g}" for k, value in spec.traffic.items()), *overrides]
     config, _ = compose_drive(
         [f"planner={job.planner}", f"town={job.town}", f"seed={job.seed}", *overrides]
     )

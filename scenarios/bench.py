@@ -44,6 +44,7 @@ ROWS, ABOUT = "rows.jsonl", "bench.json"
 ENDINGS = {
     "completed": "Completed", "off_route": "Failed - Agent deviated from the route",
     "blocked": "Failed - Agent got blocked", "time_limit": "Failed - Agent timed out",
+    "collision": "Failed - Agent collided",
     STORY_OVER: "Completed",
 }  # fmt: skip
 
@@ -124,9 +125,10 @@ def row_of(spec: Drivable, episode: Episode, stage: Stage, score: str) -> Row:
     row = {
         "score": score,
         "scenarios": [scenario.type for scenario in spec.scenarios],
+        "difficulty": spec.difficulty,
         "status": ENDINGS[episode.ending],
         "driving_score": round(driving_score(outcome, version), 4),
-        "success": succeeded(outcome),
+        "success": succeeded(outcome, version),
         "outcome": asdict(outcome),
         "off_lane_m": round(criteria.off_lane.metres, 3),
         "past_junction": _past_junction(outcome.completion, stage),

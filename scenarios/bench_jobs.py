@@ -16,7 +16,7 @@ from scenarios.scores import ScoreVersion
 from scenarios.suites.leaderboard import read_routes, read_triggers
 from scenarios.suites.openscenario import read_stories
 from scenarios.suites.openscenario_spec import Drivable
-from scenarios.suites.own import OWN_SUITES
+from scenarios.suites.own import is_own, own_suite
 from scenarios.suites.runner import is_scenario_file, read_scenarios
 from scenarios.suites.spec import Suite, SuiteError
 from scenarios.suites.triggers import with_scenarios
@@ -29,6 +29,11 @@ LIMITS = {
     ScoreVersion.LEADERBOARD_2_0: LEADERBOARD_2,
     ScoreVersion.LEADERBOARD_2_1: LEADERBOARD_2,
     ScoreVersion.BENCH2DRIVE: ("episode.time_limit_s=200", "episode.blocked_s=60"),
+    # The time at 5 km/h, and 20 s.
+    ScoreVersion.NOCRASH: (
+        "episode.time_limit_base_s=20", "episode.time_limit_s_per_m=0.72",
+        "episode.blocked_s=1000", "episode.ends_at_collision=true",
+    ),
 }  # fmt: skip
 
 LAUNCHERS = ("processes", "ray")
@@ -40,13 +45,14 @@ class BenchConfig:
 
     Attributes:
         suite: file of routes or of ScenarioRunner's classes (`.xml`), an OpenSCENARIO file
-            (`.xosc`) or a folder of those.
+            (`.xosc`) or a folder of those, or one of ours: `smoke`, `headway`, `headway_dev`,
+            `headway_eval`, `town_routes:TOWN`.
         triggers: Leaderboard 1's file of places for scenarios (JSON), for its files of routes.
         planners: names of planners.
         seeds: traffic seeds of each route, from 1 on.
         workers: processes, with a server each; the rows do not depend on their number.
         launcher: of the workers: `processes` of this machine, or `ray` for those of a cluster.
-        score: `1.0`, `2.0`, `2.1` or `bench2drive`.
+        score: `1.0`, `2.0`, `2.1`, `bench2drive` or `nocrash`.
         folder: for rows and results; empty: `outputs/bench-SUITE`, with triggers
             `outputs/bench-SUITE-TRIGGERS`. One that has rows is resumed.
         keep_traces: the whole Trace of each drive, for `headway replay`: some megabytes a minute.
@@ -89,7 +95,8 @@ class BenchConfig:
     @property
     def name(self) -> str:
         """Of the suite, and of the file of triggers."""
-        return "-".join(Path(file).stem for file in (self.suite, self.triggers) if file)
+        files = (self.suite.replace(":", "-"), self.triggers)
+        return "-".join(Path(file).stem for file in files if file)
 
 
 @dataclass(frozen=True, order=True)
@@ -188,18 +195,20 @@ def suite_in(path: str, triggers: str = "") -> Suite:
     """
     if _has_stories(path):
         return read_stories(Path(path))
-    file = OWN_SUITES.get(path, Path(path))
-    if is_scenario_file(file):
+    if is_own(path):
+        suite = own_suite(path)
+    elif is_scenario_file(Path(path)):
         if triggers:
             raise ValueError(f"BenchConfig.triggers: {path} has scenarios of its own")
-        return read_scenarios(file)
-    suite = read_routes(file)
+        return read_scenarios(Path(path))
+    else:
+        suite = read_routes(Path(path))
     return with_scenarios(suite, read_triggers(Path(triggers))) if triggers else suite
 
 
 def _has_stories(path: str) -> bool:
     """Whether a suite consists of OpenSCENARIO files."""
-    return path not in OWN_SUITES and (path.endswith(".xosc") or Path(path).is_dir())
+    return not is_own(path) and (path.endswith(".xosc") or Path(path).is_dir())
 
 
 def spec_of(config: BenchConfig, route: str) -> Drivable:

@@ -31,6 +31,7 @@ class EpisodeConfig:
     Attributes:
         off_route: [m] beside the route.
         blocked_s: [s] of standing.
+        ends_at_collision: whether the first one, whoever's fault, is the end.
         time_limit_s: [s] at any rate; 0 makes it `time_limit_base_s` and `time_limit_s_per_m` of
             the route.
         time_limit_base_s: [s].
@@ -39,6 +40,7 @@ class EpisodeConfig:
 
     off_route: float = 30.0
     blocked_s: float = 180.0
+    ends_at_collision: bool = False
     time_limit_s: float = 0.0
     time_limit_base_s: float = 60.0
     time_limit_s_per_m: float = 0.5
@@ -62,7 +64,8 @@ class Episode:
 
     Attributes:
         criteria: all of them, with what happened.
-        ending: `completed`, `off_route`, `blocked`, `time_limit` or what the caller gave.
+        ending: `completed`, `collision`, `off_route`, `blocked`, `time_limit` or what the caller
+            gave.
         sim_s: [s] simulated.
         wall_s: [s] that the loop took.
         trace: of the driver.
@@ -138,6 +141,8 @@ class _Ending:
             return reason
         if criteria.completion.share >= 1.0:
             return "completed"
+        if self._config.ends_at_collision and criteria.collisions.infractions:
+            return "collision"
         if abs(tick.d) > self._config.off_route:
             return "off_route"
         if tick.t - self._moved_t >= self._config.blocked_s:

@@ -60,7 +60,9 @@ def write_report(folder: Path, progress: Callable[[int, int], None] | None = Non
             for name, figures in summary(rows, planners, score).items()
         ],
         "abilities": list(ABILITIES),
-        "types": by_type(rows, planners),
+        "difficulties": by_group(rows, planners, lambda row: [row.get("difficulty", "")]),
+        "towns": by_group(rows, planners, lambda row: [row["town"]]),
+        "types": by_group(rows, planners, lambda row: row["scenarios"]),
         "routes": routes,
     }
     path = folder / PAGE
@@ -85,17 +87,28 @@ def read_rows(folder: Path) -> list[Row]:
     return list(rows.values())
 
 
-def by_type(rows: Sequence[Row], planners: Sequence[str]) -> list[Figures]:
-    """Return score and success of each planner by scenario type; a route without one has none."""
-    kinds = sorted({kind for row in rows for kind in row.get("scenarios", [])})
-    return [_line(kind, {kind}, rows, planners) for kind in kinds]
+def by_group(
+    rows: Sequence[Row], planners: Sequence[str], groups: Callable[[Row], Sequence[str]]
+) -> list[Figures]:
+    """Return score and success of each planner by group; a group without drives has no line.
+
+    Args:
+        rows: of all drives.
+        planners: by name.
+        groups: names of the groups that a drive belongs to.
+    """
+    ok = [row for row in rows if "error" not in row]
+    names = sorted({name for row in ok for name in groups(row)})
+    return [
+        _line(name, [row for row in ok if name in groups(row)], planners) for name in names if name
+    ]
 
 
-def _line(name: str, kinds: set[str], rows: Sequence[Row], planners: Sequence[str]) -> Figures:
-    """Sum up the drives with a scenario of `kinds`, planner by planner."""
+def _line(name: str, rows: Sequence[Row], planners: Sequence[str]) -> Figures:
+    """Sum up a group's drives, planner by planner."""
     cells = []
     for planner in planners:
-        mine = [row for row in _of(rows, planner) if kinds.intersection(row.get("scenarios", []))]
+        mine = _of(rows, planner)
         cells.append({
             "drives": len(mine),
             "score": _mean(row["driving_score"] for row in mine),

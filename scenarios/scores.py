@@ -8,6 +8,9 @@ A route's driving score is its completion times what its infractions leave of it
 with n_k events of kind k that cost c_k, and the share p_off of the driven way that was off its
 lanes. Driving slower than the others costs 0.3 (2.0) or 0.4 (2.1) times what the ego's speed
 lacks, at every check. Figures: docs/upstream_formats.md, section 4.
+
+NoCrash (Codevilla et al., ICCV 2019, section 4) asks whether the goal is reached in time without a
+collision, and nothing else: a collision leaves nothing of the completion.
 """
 
 from __future__ import annotations
@@ -26,6 +29,7 @@ class ScoreVersion(StrEnum):
     LEADERBOARD_2_0 = "2.0"
     LEADERBOARD_2_1 = "2.1"
     BENCH2DRIVE = "bench2drive"
+    NOCRASH = "nocrash"
 
 
 @dataclass(frozen=True)
@@ -81,7 +85,9 @@ SLOW_SUMMAND = 0.4  # 2.1
 
 
 def infraction_score(outcome: Outcome, version: ScoreVersion) -> float:
-    """What the infractions leave of the completion, (0, 1]; 0 when ego never was on its lanes."""
+    """What the infractions leave of the completion, [0, 1]."""
+    if version is ScoreVersion.NOCRASH:
+        return float(not _collided(outcome))
     on_lane = 1.0 - outcome.off_lane
     lacks = [max(1.0 - share, 0.0) for share in outcome.slowness]
     if version is ScoreVersion.LEADERBOARD_2_1:
@@ -99,7 +105,16 @@ def driving_score(outcome: Outcome, version: ScoreVersion) -> float:
     return 100.0 * outcome.completion * infraction_score(outcome, version)
 
 
-def succeeded(outcome: Outcome) -> bool:
-    """Bench2Drive's success: completed with no infraction but slowness."""
+def _collided(outcome: Outcome) -> bool:
+    return outcome.pedestrians + outcome.vehicles + outcome.statics > 0
+
+
+def succeeded(outcome: Outcome, version: ScoreVersion = ScoreVersion.BENCH2DRIVE) -> bool:
+    """Whether it was completed with no infraction but slowness, as Bench2Drive has it.
+
+    In NoCrash collisions alone count.
+    """
+    if version is ScoreVersion.NOCRASH:
+        return outcome.completion >= 1.0 and not _collided(outcome)
     clean = outcome.off_lane == 0.0 and not any(getattr(outcome, kind) for kind in COUNTED)
     return outcome.completion >= 1.0 and clean

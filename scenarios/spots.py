@@ -39,7 +39,7 @@ class Spot:
         lane, s, _ = nearest_lane(graph, place.x, place.y, place.yaw, z=place.z)
         if lane < 0:
             raise ValueError(f"{graph.name}: no driving lane near x {place.x:.1f}, y {place.y:.1f}")
-        return Spot(graph, lane, s)
+        return Spot(graph, lane, min(s, float(graph.length[lane])))
 
     @property
     def width(self) -> float:
@@ -107,7 +107,8 @@ class Spot:
         if lane < 0 or not self._drives(lane):
             where = "left" if side > 0 else "right"
             raise ValueError(f"{self._words} has no driving lane on its {where}")
-        return Spot(self.graph, lane, same_place(self.graph, self.lane, self.s, lane))
+        s = same_place(self.graph, self.lane, self.s, lane)
+        return Spot(self.graph, lane, min(s, float(self.graph.length[lane])))
 
     def oncoming(self) -> Spot:
         """The place abreast in the innermost lane of the other direction.

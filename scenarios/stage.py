@@ -26,6 +26,12 @@ BUILD_RANGE = 500.0  # [m] to its trigger within which a scenario sets up its ac
 REACHED = 2.0  # [m] before its trigger at which it goes off
 TRIGGER_OFF, TRIGGER_TURN = 2.0, np.radians(10.0)  # [m], [rad] a trigger may be off the route
 LIFT = {"vehicle": 0.2, "static": 0.02, "walker": 1.0}  # [m] above the ground where one appears
+OCCUPIED = "collision at spawn position"  # in CARLA's answer
+PATIENCE = 10.0  # [s] until somebody has to have gone from where one is to appear
+
+
+class Occupied(ValueError):
+    """Something stands where somebody was to appear."""
 
 
 class Stage(View):
@@ -108,6 +114,19 @@ class Stage(View):
         mover = self._movers[actor] = Mover(actor, blueprint, line, s, speed, offset, heeds)
         return mover
 
+    async def bring(self, blueprint: str, line: Route, speed: float, heeds: bool = True) -> Mover:
+        """Launch one at the beginning of a line as soon as nobody of the background stands there.
+
+        Raises:
+            ValueError: somebody stands there for long, or there is no such blueprint.
+        """
+        for _ in range(round(PATIENCE / self.dt)):
+            try:
+                return self.launch(blueprint, line, speed, heeds=heeds)
+            except Occupied:
+                await next_tick()
+        return self.launch(blueprint, line, speed, heeds=heeds)
+
     def set_going(
         self, actor: int, line: Route, speed: float, offset: float = 0.0, heeds: bool = True
     ) -> Mover:
@@ -125,7 +144,8 @@ class Stage(View):
         spawn = carla.command.SpawnActor(model, carla_transform(xyz, where.yaw or 0.0))
         answer = self._session.client.apply_batch_sync([spawn], False)[0]
         if answer.error:
-            raise ValueError(f"{blueprint} at x {where.x:.1f}, y {where.y:.1f}: {answer.error}")
+            kind = Occupied if OCCUPIED in answer.error else ValueError
+            raise kind(f"{blueprint} at x {where.x:.1f}, y {where.y:.1f}: {answer.error}")
         self._session.own([answer.actor_id])
         return int(answer.actor_id)
 

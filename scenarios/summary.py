@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from rich.table import Table
 
-from scenarios.abilities import ABILITIES, ability_shares
+from scenarios.abilities import ability_shares
 from scenarios.intervals import paired_ratio
 from scenarios.results import LATER_LABELS, infractions_of
 from scenarios.scores import ScoreVersion
@@ -44,6 +44,8 @@ def summary(rows: Sequence[Row], planners: Sequence[str], score: str) -> dict[st
             "efficiency": _mean(r["efficiency"] for r in ok if r["efficiency"] is not None),
             "comfort": _mean(row["comfort"] for row in ok),
             "abilities": {name: round(v, 4) for name, v in ability_shares(ok).items()},
+            "difficulties": _by(ok, "difficulty"),
+            "towns": _by(ok, "town"),
             "infractions": _counts(ok, score),
             "errors": sum(row["planner"] == planner and "error" in row for row in rows),
         }
@@ -101,6 +103,14 @@ def _minus(ours: dict[tuple[str, int], Row], firsts: dict[tuple[str, int], Row])
     return found
 
 
+def _by(rows: Sequence[Row], key: str) -> dict[str, float | None]:
+    """Success rate in each group of rows that have the same value there."""
+    groups = sorted({row[key] for row in rows if row.get(key)})
+    return {
+        group: _mean(_success(row) for row in rows if row.get(key) == group) for group in groups
+    }
+
+
 def _counts(rows: Sequence[Row], score: str) -> dict[str, int]:
     """How many infractions of each kind, by upstream's names."""
     counts: dict[str, int] = {}
@@ -120,7 +130,8 @@ def tables(found: dict[str, Summary], score: str) -> list[Table]:
             _with_interval(figures, "success_rate", 100.0), _text(figures["completion"], 100.0),
             _text(figures["comfort"], 100.0), str(figures["errors"]),
         )  # fmt: skip
-    return [shown, *_differences(found), *_infractions(found), *_abilities(found)]
+    groups = (_shares(found, name) for name in ("difficulties", "towns", "abilities"))
+    return [shown, *_differences(found), *_infractions(found), *(t for t in groups if t)]
 
 
 def _infractions(found: dict[str, Summary]) -> list[Table]:
@@ -148,14 +159,16 @@ def _differences(found: dict[str, Summary]) -> list[Table]:
     return [shown]
 
 
-def _abilities(found: dict[str, Summary]) -> list[Table]:
-    names = [n for n in ABILITIES if any(n in figures["abilities"] for figures in found.values())]
+def _shares(found: dict[str, Summary], kind: str) -> Table | None:
+    """Success rates by difficulty, town or ability."""
+    names = list(dict.fromkeys(name for figures in found.values() for name in figures[kind]))
     if not names:
-        return []
-    shown = Table("planner", *(name.replace("_", " ") for name in names), title="abilities, %")
+        return None
+    title = f"{kind}, %"
+    shown = Table("planner", *(name.replace("_", " ") for name in names), title=title)
     for planner, figures in found.items():
-        shown.add_row(planner, *(_text(figures["abilities"].get(name), 100.0) for name in names))
-    return [shown]
+        shown.add_row(planner, *(_text(figures[kind].get(name), 100.0) for name in names))
+    return shown
 
 
 def _with_interval(figures: Summary, name: str, scale: float, sign: str = "") -> str:

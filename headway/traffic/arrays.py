@@ -104,6 +104,7 @@ WALKER = np.dtype(
     [
         ("active", "?"),
         ("driven", "?"),  # false for walkers that others move
+        ("jaywalks", "?"),  # crosses anywhere, and expects that cars brake
         ("direction", "i1"),  # +1 along its walkway, -1 against it
         ("mode", "i1"),  # `WalkerMode`
         ("rng", "u8"),
@@ -266,25 +267,44 @@ def road_arrays(graph: LaneGraph) -> RoadArrays:
     )
 
 
+# The range of each driver's temper, and of those who are aggressive.
+CALM = (
+    ("time_gap", 1.1, 1.8), ("min_gap", 1.8, 2.8), ("max_accel", 1.5, 2.3),
+    ("comfort_brake", 1.8, 2.6), ("speed_factor", 0.85, 1.0), ("lateral_accel", 1.8, 2.6),
+    ("politeness", 0.1, 0.5), ("patience", 6.0, 14.0), ("change_timer", 0.0, 2.0),
+)  # fmt: skip
+HOT = (
+    ("time_gap", 0.5, 0.9), ("min_gap", 1.2, 1.8), ("max_accel", 2.5, 3.5),
+    ("comfort_brake", 3.0, 4.0), ("speed_factor", 1.1, 1.25), ("lateral_accel", 2.8, 3.6),
+    ("politeness", 0.0, 0.0), ("patience", 1.0, 3.0),
+)  # fmt: skip
+
+
 def as_table(records: Array) -> Table:
     """A view of structured `records` whose fields are attributes."""
     return records.view(np.recarray)
 
 
-def make_fleet(num: int, seed: int) -> Fleet:
-    """Allocate `num` inactive vehicles whose tempers are drawn from `seed`."""
+def make_fleet(num: int, seed: int, aggressive: float = 0.0) -> Fleet:
+    """Allocate `num` inactive vehicles whose tempers are drawn from `seed`.
+
+    Args:
+        num: of vehicles.
+        seed: of their tempers.
+        aggressive: share of them that is.
+    """
     draw = np.random.Generator(np.random.PCG64(seed))
     fleet = np.zeros(num, VEHICLE)
     fleet["rng"] = draw.integers(1, 2**63, num, dtype=np.uint64)
     fleet["plan"] = -1
     fleet["half_length"], fleet["half_width"], fleet["wheelbase"] = 2.3, 1.0, 2.8
     fleet["top_speed"] = 60.0
-    for name, low, high in (
-        ("time_gap", 1.1, 1.8), ("min_gap", 1.8, 2.8), ("max_accel", 1.5, 2.3),
-        ("comfort_brake", 1.8, 2.6), ("speed_factor", 0.85, 1.0), ("lateral_accel", 1.8, 2.6),
-        ("politeness", 0.1, 0.5), ("patience", 6.0, 14.0), ("change_timer", 0.0, 2.0),
-    ):  # fmt: skip
+    for name, low, high in CALM:
         fleet[name] = draw.uniform(low, high, num)
+    if aggressive > 0.0:
+        hot = draw.random(num) < aggressive
+        for name, low, high in HOT:
+            fleet[name] = np.where(hot, draw.uniform(low, high, num), fleet[name])
     for row in range(num):
         clear_memory(fleet, row)
     return fleet
@@ -301,8 +321,14 @@ def clear_memory(fleet: Fleet, row: int) -> None:
         fleet[name][row] = FAR
 
 
-def make_crowd(num: int, seed: int) -> Crowd:
-    """Allocate `num` inactive walkers whose tempers are drawn from `seed`."""
+def make_crowd(num: int, seed: int, jaywalkers: float = 0.0) -> Crowd:
+    """Allocate `num` inactive walkers whose tempers are drawn from `seed`.
+
+    Args:
+        num: of walkers.
+        seed: of their tempers.
+        jaywalkers: share of them that is.
+    """
     draw = np.random.Generator(np.random.PCG64(seed))
     crowd = np.zeros(num, WALKER)
     crowd["rng"] = draw.integers(1, 2**63, num, dtype=np.uint64)
@@ -312,6 +338,8 @@ def make_crowd(num: int, seed: int) -> Crowd:
     crowd["side"] = draw.uniform(0.15, 0.6, num)
     for name in ("way", "crossing", "ignored"):
         crowd[name] = -1
+    if jaywalkers > 0.0:
+        crowd["jaywalks"] = draw.random(num) < jaywalkers
     return crowd
 
 

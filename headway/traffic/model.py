@@ -43,6 +43,8 @@ class TrafficConfig:
         num_foreign: rows kept for vehicles that others drive, ego not counted.
         num_foreign_walkers: the same for walkers.
         recycle_per_step: at most so many vehicles and walkers are placed anew in one step.
+        aggressive: share of the drivers who are fast, keep short gaps and brake late, [0, 1].
+        jaywalkers: share of the walkers who cross anywhere and expect that cars brake, [0, 1].
     """
 
     num_vehicles: int = 40
@@ -50,11 +52,16 @@ class TrafficConfig:
     num_foreign: int = 16
     num_foreign_walkers: int = 8
     recycle_per_step: int = 1
+    aggressive: float = 0.0
+    jaywalkers: float = 0.0
 
     def __post_init__(self) -> None:
         for name in ("num_vehicles", "num_walkers", "num_foreign", "num_foreign_walkers"):
             if getattr(self, name) < 0:
                 raise ValueError(f"TrafficConfig.{name}: expected 0 or more")
+        for name in ("aggressive", "jaywalkers"):
+            if not 0.0 <= getattr(self, name) <= 1.0:
+                raise ValueError(f"TrafficConfig.{name}: expected a share from 0 to 1")
 
 
 @dataclass(frozen=True)
@@ -91,10 +98,11 @@ class TrafficModel:
     def __init__(self, graph: LaneGraph, config: TrafficConfig, seed: int) -> None:
         self.config = config
         self.road = road_arrays(graph)
-        self.net = build_walk_net(graph, self.road)
+        self.net = build_walk_net(graph, self.road, anywhere=config.jaywalkers > 0.0)
         num = 1 + config.num_vehicles + config.num_foreign
-        self._fleet = make_fleet(num, seed)
-        self._crowd = make_crowd(config.num_walkers + config.num_foreign_walkers, seed + 1)
+        self._fleet = make_fleet(num, seed, config.aggressive)
+        num_people = config.num_walkers + config.num_foreign_walkers
+        self._crowd = make_crowd(num_people, seed + 1, config.jaywalkers)
         self.fleet: Table = as_table(self._fleet)
         self.crowd: Table = as_table(self._crowd)
         draw = np.random.Generator(np.random.PCG64(seed + 2))
@@ -111,7 +119,7 @@ class TrafficModel:
         self._turn = 0
         self._retry_at = {
             "vehicles": np.zeros(num),
-            "walkers": np.zeros(config.num_walkers + config.num_foreign_walkers),
+            "walkers": np.zeros(num_people),
         }
 
     def write_ego(self, ego: EgoState) -> None:

@@ -13,10 +13,12 @@ from headway.traffic.rng import chance
 from headway.traffic.walkways import WalkNet
 
 CROSS_CHANCE = 0.4  # of the crossings that are passed, taken
+JAYWALK_CHANCE = 0.15  # the same of the places between, for those who cross anywhere
 CROSS_PACE = 1.15  # walkers hurry a little on the road
 GIVE_UP = 30.0  # [s] at the kerb
 GAP_MARGIN = 1.5  # [s] between having crossed a lane and the vehicle's arrival
 YIELD_BRAKE = 1.5  # [m/s^2] that a walker who has waited expects of a driver
+JAYWALK_BRAKE = 3.0  # [m/s^2] the same of one who does not wait
 YIELD_GAP = 6.0  # [m] at least
 KEEP_RIGHT = 0.35  # [m] beside a crossing's middle
 LOOK = 0.9  # [m] ahead of a walker that has to be free
@@ -82,8 +84,10 @@ def _walk(net: WalkNet, crowd: Crowd, w: int) -> None:
     for k in range(net.cross_start[way], net.cross_start[way + 1]):
         c = net.cross[k]
         near = (net.cross_s[c] - s) * direction
+        if net.cross_anywhere[c] and not crowd[w].jaywalks:
+            continue
         if c != crowd[w].ignored and -0.3 <= near < 0.5:
-            if chance(crowd[w]) < CROSS_CHANCE:
+            if chance(crowd[w]) < (JAYWALK_CHANCE if net.cross_anywhere[c] else CROSS_CHANCE):
                 crowd[w].mode, crowd[w].crossing, crowd[w].waited = WalkerMode.WAIT, c, 0.0
                 return
             crowd[w].ignored = c
@@ -174,9 +178,10 @@ def _lets_cross(
         return True
     if fleet[j].hold_gap < gap and fleet[j].hold_gap < FAR and speed < 1.0:
         return True  # it is held before the crossing
-    if crowd[w].waited < crowd[w].patience or gap < YIELD_GAP:
+    jaywalks = crowd[w].jaywalks
+    if (crowd[w].waited < crowd[w].patience and not jaywalks) or gap < YIELD_GAP:
         return False
-    return speed * speed / (2.0 * (gap - 3.0)) < YIELD_BRAKE
+    return speed * speed / (2.0 * (gap - 3.0)) < (JAYWALK_BRAKE if jaywalks else YIELD_BRAKE)
 
 
 @njit(cache=True)

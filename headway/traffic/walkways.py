@@ -22,6 +22,7 @@ EDGE_SPEED_LIMIT = 20.0  # [m/s] nobody walks along faster roads
 JOIN = 4.0  # [m] ends nearer than this are one way
 CROSS_MIN, CROSS_MAX = 4.0, 24.0  # [m] length of a crossing
 INSET = 1.5  # [m] a corner crossing begins this far from the walkway's end
+ANYWHERE = 15.0  # [m] between the places where jaywalkers may cross
 MIN_LENGTH = 3.0  # [m] of a walkway
 
 
@@ -36,6 +37,7 @@ class WalkNet(NamedTuple):
         cross_way, cross_s: (C,) int32, [m] where a crossing begins; it ends where crossing
             `c ^ 1`, the same one the other way, begins.
         cross_xy: (C, 4) [m] from x, y, to x, y.
+        cross_anywhere: (C,) bool, those that only jaywalkers use.
     """
 
     point_start: Array
@@ -51,6 +53,7 @@ class WalkNet(NamedTuple):
     cross_way: Array
     cross_s: Array
     cross_xy: Array
+    cross_anywhere: Array
 
 
 @njit(cache=True)
@@ -72,14 +75,29 @@ def clearance(road: RoadArrays, x: float, y: float) -> float:
     return best
 
 
-def build_walk_net(graph: LaneGraph, road: RoadArrays) -> WalkNet:
-    """Make the walkers' network of a town."""
+def build_walk_net(graph: LaneGraph, road: RoadArrays, anywhere: bool = False) -> WalkNet:
+    """Make the walkers' network of a town; jaywalkers need one to cross `anywhere`.
+
+    It takes up to a second, so the last town's is kept: a suite drives many routes in each.
+    """
+    graph_before, net = _last.get(anywhere, (None, None))
+    if net is None or graph_before is not graph:
+        net = _build(graph, road, anywhere)
+        _last[anywhere] = graph, net
+    return net
+
+
+_last: dict[bool, tuple[LaneGraph, WalkNet]] = {}
+
+
+def _build(graph: LaneGraph, road: RoadArrays, anywhere: bool) -> WalkNet:
     ways = _sidewalks(graph) + _edges(graph)
     ways = [piece for way in ways for piece in _off_road(road, way)]
     joins = _joins(road, ways)
     crossings = _crosswalks(graph, ways)
     crossings = _thin(crossings + _corners(road, ways, joins), ways)
-    return _pack(ways, joins, crossings)
+    between = _straight_across(road, ways) if anywhere else []
+    return _pack(ways, joins, crossings, between)
 
 
 def _sidewalks(graph: LaneGraph) -> list[Array]:
@@ -207,6 +225,31 @@ def _corners(road: RoadArrays, ways: list[Array], joins: list[list[int]]) -> lis
     return sorted(found)
 
 
+def _straight_across(road: RoadArrays, ways: list[Array]) -> list[Crossing]:
+    """Ways straight over the road, so far apart along each walkway, away from its ends."""
+    if not ways:
+        return []
+    points, owner, index = _all_points(ways)
+    found: list[Crossing] = []
+    for w, way in enumerate(ways):
+        arc = _arc(way)
+        for s in np.arange(ANYWHERE, arc[-1] - 0.5 * ANYWHERE, ANYWHERE):
+            k = int(np.searchsorted(arc, s))
+            along = way[k, :2] - way[k - 1, :2]
+            along = along / max(np.hypot(*along), 1e-9)
+            near = np.flatnonzero(np.abs(points - way[k, :2]).max(axis=1) < CROSS_MAX)
+            delta = points[near] - way[k, :2]
+            dist = np.hypot(*delta.T)
+            # Each pair of walkways once: crossings go both ways.
+            fits = (owner[near] > w) & (dist > CROSS_MIN) & (dist < CROSS_MAX)
+            fits &= np.abs(delta @ along) < 0.8
+            for p in near[fits][np.argsort(dist[fits], kind="stable")][:4]:
+                if _over_road(road, way[k, :2], points[p]):
+                    found.append((w, k, int(owner[p]), int(index[p])))
+                    break
+    return found
+
+
 def _over_road(road: RoadArrays, a: Array, b: Array) -> bool:
     inside = [clearance(road, *(a + f * (b - a))) < 0.0 for f in np.linspace(0.0, 1.0, 13)]
     return bool(np.mean(inside) > 0.4 and not inside[0] and not inside[-1])
@@ -232,9 +275,11 @@ def _arc(way: Array) -> Array:
     return np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(way[:, :2], axis=0).T))])
 
 
-def _pack(ways: list[Array], joins: list[list[int]], crossings: list[Crossing]) -> WalkNet:
+def _pack(
+    ways: list[Array], joins: list[list[int]], crossings: list[Crossing], between: list[Crossing]
+) -> WalkNet:
     arc = [_arc(w) for w in ways]
-    both = [d for a, m, b, n in crossings for d in ((a, m, b, n), (b, n, a, m))]
+    both = [d for a, m, b, n in crossings + between for d in ((a, m, b, n), (b, n, a, m))]
     cross_way = np.array([d[0] for d in both], np.int32)
     points = np.concatenate(ways) if ways else np.zeros((0, 3))
     return WalkNet(
@@ -253,4 +298,5 @@ def _pack(ways: list[Array], joins: list[list[int]], crossings: list[Crossing]) 
         cross_xy=np.array([[*ways[d[0]][d[1], :2], *ways[d[2]][d[3], :2]] for d in both]).reshape(
             -1, 4
         ),
+        cross_anywhere=np.arange(len(both)) >= 2 * len(crossings),
     )

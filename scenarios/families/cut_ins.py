@@ -59,7 +59,7 @@ async def highway_cut_in(stage: Stage, spec: ScenarioSpec) -> None:
     line, reach = ramp.line(400.0), _through_junction(ramp)
     with stage.closed(line):
         await stage.triggered(spec)
-        mover = stage.launch(model, line, stage.speed, heeds=False)
+        mover = await stage.bring(model, line, stage.speed, heeds=False)
         mover.accel = mover.brake = 50.0  # it is where it has to be
 
         async def arrive() -> None:

@@ -31,9 +31,9 @@ async def hard_brake(stage: Stage, spec: ScenarioSpec) -> None:
     """The car before ego brakes hard, stands and goes on."""
     spot = Spot.near(stage.graph, spec.trigger).ahead(LEAD_AHEAD)
     line = spot.line(600.0)
-    lead = stage.launch(stage.choose(stage.traffic_cars()), line, 0.0)
-    lead.brake = LEAD_BRAKE
     with stage.closed(line):
+        lead = await stage.bring(stage.choose(stage.traffic_cars()), line, 0.0)
+        lead.brake = LEAD_BRAKE
         await stage.near(spot.beside(0.0), LEAD_STARTS)
         lead.wanted = 0.8 * float(line.speed_limit[0])
         await stage.triggered(spec)
@@ -74,9 +74,8 @@ async def yield_to_emergency_vehicle(stage: Stage, spec: ScenarioSpec) -> None:
     line = start.line(1500.0)
     with stage.closed(line):
         await stage.triggered(spec)
-        mover = stage.launch(
-            stage.choose(stage.vehicles(special_type="emergency")), line, stage.speed
-        )
+        model = stage.choose(stage.vehicles(special_type="emergency"))
+        mover = await stage.bring(model, line, stage.speed)
 
         async def hurry() -> None:
             while True:
@@ -148,7 +147,7 @@ async def parking_exit(stage: Stage, spec: ScenarioSpec) -> None:
         stage.park(stage.choose(stage.cars()), place, side, 0.25)
         for place in (spot.ahead(front), spot.back(behind))
     ]
-    passer_by = stage.launch(stage.choose(stage.cars()), spot.line(500.0), 0.0)
+    passer_by = await stage.bring(stage.choose(stage.cars()), spot.line(500.0), 0.0)
     await stage.triggered(spec)
     passer_by.wanted = float(spot.line(1.0).speed_limit[0])
 

@@ -84,7 +84,7 @@ async def takes_priority(stage: Stage, spec: ScenarioSpec) -> None:
 
     with stage.closed(line):
         await stage.triggered(spec)
-        mover = stage.launch(model, line, 0.0, heeds=False)
+        mover = await stage.bring(model, line, 0.0, heeds=False)
         branches = [stage.through_junction(), cross()]
         if spec.type == "OppositeVehicleRunningRedLight":
             branches.append(show(stage, ego, [(0.0, [ego])]))

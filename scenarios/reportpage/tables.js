@@ -101,10 +101,13 @@ function showTables(bench) {
   showDifferences(bench);
   const abilities = bench.abilities.map((name) => ({ name: name.replaceAll("_", " "), cells: bench.planners.map((planner) => planner.abilities[name] ?? null) }));
   showGroups("abilities", bench, abilities, "ability", (share) => make("td", {}, percent(share)));
-  showGroups("types", bench, bench.types, "scenario type", (cell, line) => {
+  const scoreOf = (cell, line) => {
     const best = Math.max(...line.cells.filter(Boolean).map((other) => other.score)) === cell.score;
     return make("td", {}, make(best ? "b" : "span", {}, number(cell.score)), make("span", { class: "interval" }, ` ${percent(cell.success, 0)} % (${cell.drives})`));
-  });
+  };
+  showGroups("difficulties", bench, bench.difficulties, "difficulty", scoreOf);
+  showGroups("towns", bench, bench.towns, "town", scoreOf);
+  showGroups("types", bench, bench.types, "scenario type", scoreOf);
   byId("left-out").hidden = !bench.left_out.length;
   byId("left-out").querySelector("ul").replaceChildren(...bench.left_out.map((reason) => make("li", {}, reason)));
 }

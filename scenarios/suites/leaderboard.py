@@ -40,6 +40,7 @@ CLEAR_1: Mapping[str, float] = MappingProxyType(
     {**WEATHER, "sun_altitude_angle": 70.0, "cloudiness": 30.0}
 )
 
+TRAFFIC = ("num_vehicles", "num_walkers", "aggressive", "jaywalkers")  # of `TrafficConfig`
 KINDS = tuple(f"Scenario{number}" for number in range(1, 11))
 
 
@@ -109,7 +110,20 @@ def _route(element: Element, path: Path, notes: list[str]) -> RouteSpec:
         weathers=_weathers(weathers, path, second, notes),
         scenarios=tuple(_scenario(s, path) for s in element.iterfind("scenarios/scenario")),
         source=source_of(element, path),
+        difficulty=element.get("difficulty", ""),
+        traffic=_traffic(element.find("traffic"), path),
     )
+
+
+def _traffic(element: Element | None, path: Path) -> Mapping[str, float]:
+    """What a route of ours asks of the background traffic."""
+    if element is None:
+        return MappingProxyType({})
+    source = source_of(element, path)
+    for name in element.attrib:
+        if name not in TRAFFIC:
+            raise SuiteError(source, f"expected {', '.join(TRAFFIC)}, got {name!r}")
+    return MappingProxyType({name: finite(text, name, source) for name, text in element.items()})
 
 
 def _weathers(

@@ -238,6 +238,7 @@ class StorySpec:
         criteria: of success.
         source: where it stands.
         scenarios: none; a bench asks every route for them.
+        difficulty: empty; the same.
     """
 
     id: str
@@ -251,6 +252,7 @@ class StorySpec:
     criteria: tuple[Criterion, ...]
     source: Source
     scenarios: tuple[ScenarioSpec, ...] = field(default=())
+    difficulty: str = ""
 
 
 Drivable = RouteSpec | StorySpec  # what a bench can drive

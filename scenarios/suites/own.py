@@ -14,20 +14,43 @@ from carla_bridge.headless.towns import load_town
 from headway.road.lane_graph import LaneGraph
 from headway.road.route import Route
 from scenarios.junctions import Approach, Side
-from scenarios.suites import sites
-from scenarios.suites.spec import Parameter, Place, RouteSpec, ScenarioSpec, Source, Weather
-from scenarios.suites.write import write_routes
+from scenarios.suites import headway, sites, town_routes
+from scenarios.suites.leaderboard import read_routes
+from scenarios.suites.spec import Parameter, Place, RouteSpec, ScenarioSpec, Source, Suite, Weather
+from scenarios.suites.write import keypoints_of, write_routes
 
 DATA = Path(__file__).parent / "data"
-OWN_SUITES = {path.stem: path for path in sorted(DATA.glob("*.xml"))}
+# The files of each of our suites; `town_routes:TOWN` has none.
+OWN_SUITES: Mapping[str, tuple[Path, ...]] = {
+    "smoke": (DATA / "smoke.xml",),
+    "headway": (DATA / "headway_dev.xml", DATA / "headway_eval.xml"),
+    "headway_dev": (DATA / "headway_dev.xml",),
+    "headway_eval": (DATA / "headway_eval.xml",),
+}
 TRIGGER = 15.0  # [m] along a route where its scenario goes off
-SPACING = 25.0  # [m] between a route's keypoints
 NOON: Mapping[str, float] = {
     "cloudiness": 5.0, "precipitation": 0.0, "precipitation_deposits": 0.0, "wetness": 0.0,
     "wind_intensity": 10.0, "sun_azimuth_angle": -1.0, "sun_altitude_angle": 60.0,
     "fog_density": 2.0,
 }  # fmt: skip
 HERE = Source(__name__, 0, "")
+
+
+def is_own(name: str) -> bool:
+    """Whether a suite is one of ours."""
+    return name in OWN_SUITES or name.startswith(f"{town_routes.NAME}:")
+
+
+def own_suite(name: str) -> Suite:
+    """Return one of our suites.
+
+    Args:
+        name: of `OWN_SUITES`, or `town_routes:TOWN`, `town_routes:TOWN,TOWN`.
+    """
+    if name not in OWN_SUITES:
+        return town_routes.town_routes(name.partition(":")[2].split(","))
+    parts = [read_routes(path) for path in OWN_SUITES[name]]
+    return Suite(name, tuple(route for part in parts for route in part.routes))
 
 
 def smoke() -> list[RouteSpec]:
@@ -63,16 +86,18 @@ def _spec(number: str, kind: str, route: Route, given: dict[str, dict[str, str]]
     x, y, z = map(float, route.xyz[k])
     trigger = Place(x, y, z, float(route.yaw[k]))
     parameters = {name: Parameter(words, HERE) for name, words in given.items()}
-    rows = np.searchsorted(route.s, np.arange(0.0, route.length, SPACING))
-    keypoints = route.xyz[np.unique([*rows, len(route.s) - 1])]
     scenario = ScenarioSpec(f"{kind}_1", kind, trigger, parameters, HERE)
-    return RouteSpec(number, route.town, keypoints, (Weather(0.0, NOON),), (scenario,), HERE)
+    return RouteSpec(
+        number, route.town, keypoints_of(route), (Weather(0.0, NOON),), (scenario,), HERE
+    )
 
 
 def main() -> None:
     """Write the files."""
     DATA.mkdir(exist_ok=True)
     write_routes(DATA / "smoke.xml", smoke())
+    for part in headway.PARTS:
+        write_routes(DATA / f"headway_{part}.xml", headway.headway_part(part))
 
 
 if __name__ == "__main__":

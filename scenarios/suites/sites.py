@@ -94,26 +94,23 @@ def met_from(side: Side) -> Callable[[Approach], bool]:
     return fits
 
 
-def entry(graph: LaneGraph) -> tuple[Spot, Spot]:
-    """The end of an on-ramp, and the beginning of the motorway lane that it becomes."""
+def entries(graph: LaneGraph) -> Iterator[tuple[Spot, Spot]]:
+    """The ends of on-ramps, and the beginnings of the motorway lanes that they become."""
     for lane in map(int, np.flatnonzero(open_lanes(graph))):
         for way in map(int, graph.successors(lane)):
             into = [int(n) for n in graph.successors(way) if _lanes(graph, int(n)) >= 3]
             if _lanes(graph, lane) == 1 and graph.length[lane] > BEFORE and into:
-                return Spot(graph, lane, float(graph.length[lane])), Spot(graph, into[0], 0.0)
-    raise AssertionError(f"{graph.name} has no on-ramp")
+                yield Spot(graph, lane, float(graph.length[lane])), Spot(graph, into[0], 0.0)
 
 
-def exit_(graph: LaneGraph) -> tuple[Spot, Spot]:
-    """The end of a motorway lane that leads to an off-ramp, and the ramp's beginning."""
+def exits(graph: LaneGraph) -> Iterator[tuple[Spot, Spot]]:
+    """The ends of motorway lanes that lead to off-ramps, and the ramps' beginnings."""
     for lane in map(int, np.flatnonzero(open_lanes(graph))):
         for way in map(int, graph.predecessors(lane)):
             out_of = [int(p) for p in graph.predecessors(way) if _lanes(graph, int(p)) >= 3]
             if _lanes(graph, lane) == 1 and graph.length[lane] > BEFORE and out_of:
-                return Spot(graph, out_of[0], float(graph.length[out_of[0]])), Spot(
-                    graph, lane, 0.0
-                )
-    raise AssertionError(f"{graph.name} has no off-ramp")
+                end = Spot(graph, out_of[0], float(graph.length[out_of[0]]))
+                yield end, Spot(graph, lane, 0.0)
 
 
 def _lanes(graph: LaneGraph, lane: int) -> int:
@@ -123,13 +120,18 @@ def _lanes(graph: LaneGraph, lane: int) -> int:
 
 def merge(graph: LaneGraph) -> Route:
     """From the on-ramp into the lane beside it."""
-    ramp, lane = entry(graph)
+    ramp, lane = next(entries(graph))
     return line_between(ramp.back(BEFORE), lane.next_lane(1).ahead(190.0))
 
 
 def merge_flow(graph: LaneGraph) -> dict[str, Place]:
     """Who drives on the lane that ego merges into."""
-    _, lane = entry(graph)
+    return merge_flow_at(next(entries(graph))[1])
+
+
+def merge_flow_at(lane: Spot) -> dict[str, Place]:
+    """The same where an on-ramp becomes this lane."""
+    graph = lane.graph
     target = lane.next_lane(1)
     before = [p for p in map(int, graph.predecessors(target.lane)) if abs(bend(graph, p)) < 0.1]
     source = Spot(graph, int(graph.predecessors(before[0])[0]), 0.0)
@@ -141,13 +143,17 @@ def merge_flow(graph: LaneGraph) -> dict[str, Place]:
 
 def leave(graph: LaneGraph) -> Route:
     """From the lane beside the last one out to the off-ramp."""
-    lane, ramp = exit_(graph)
+    lane, ramp = next(exits(graph))
     return line_between(lane.back(200.0).next_lane(1), ramp.ahead(80.0))
 
 
 def leave_flow(graph: LaneGraph) -> dict[str, Place]:
     """Who drives on the lane that ego has to cross."""
-    lane, ramp = exit_(graph)
+    return leave_flow_at(*next(exits(graph)))
+
+
+def leave_flow_at(lane: Spot, ramp: Spot) -> dict[str, Place]:
+    """The same where this lane leads to that off-ramp."""
     return {
         "start_actor_flow": lane.back(180.0).beside(0.0),
         "end_actor_flow": ramp.ahead(60.0).beside(0.0),
@@ -165,7 +171,7 @@ def past_entry(graph: LaneGraph) -> Route:
 
 def on_ramp(graph: LaneGraph) -> dict[str, Place]:
     """Who comes in there."""
-    return {"other_actor_location": entry(graph)[0].back(60.0).beside(0.0)}
+    return {"other_actor_location": next(entries(graph))[0].back(60.0).beside(0.0)}
 
 
 def flow_from(side: Side, turn: int) -> Callable[[LaneGraph], dict[str, Place]]:
@@ -180,19 +186,19 @@ def flow_from(side: Side, turn: int) -> Callable[[LaneGraph], dict[str, Place]]:
     return given
 
 
-def beside_cycleway(graph: LaneGraph) -> Route:
+def besidecycleway_of(graph: LaneGraph) -> Route:
     """Ego turns right over a lane for bicycles that goes straight on."""
-    return next(turns(graph, -1, None, lambda approach: _cycleway(graph, approach.lane) >= 0))
+    return next(turns(graph, -1, None, lambda approach: cycleway_of(graph, approach.lane) >= 0))
 
 
 def cycleway(graph: LaneGraph) -> dict[str, Place]:
     """Who rides there."""
-    approach = Approach(Spot(graph, int(beside_cycleway(graph).lane[0]), 0.0))
-    end = Spot(graph, lane := _cycleway(graph, approach.lane), float(graph.length[lane]))
+    approach = Approach(Spot(graph, int(besidecycleway_of(graph).lane[0]), 0.0))
+    end = Spot(graph, lane := cycleway_of(graph, approach.lane), float(graph.length[lane]))
     return {"start_actor_flow": replace(end, s=max(end.s - 20.0, 0.0)).beside(0.0)}
 
 
-def _cycleway(graph: LaneGraph, lane: int) -> int:
+def cycleway_of(graph: LaneGraph, lane: int) -> int:
     """The lane for bicycles on the right of a lane, -1 for none."""
     while lane >= 0 and graph.kind[lane] != LaneKind.BIKING:
         lane = int(graph.right[lane])

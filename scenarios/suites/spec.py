@@ -128,6 +128,9 @@ class RouteSpec:
         weathers: by rising share, at least one.
         scenarios: on the way.
         source: where it stands.
+        difficulty: `easy`, `medium` or `hard`; empty where the file does not say.
+        traffic: what it asks of the background, by the names of `TrafficConfig`; the rest is the
+            configuration's.
         limit_s: [s] that its scenarios have, with which the drive is over; 0: it goes to its end.
     """
 
@@ -137,6 +140,8 @@ class RouteSpec:
     weathers: tuple[Weather, ...]
     scenarios: tuple[ScenarioSpec, ...]
     source: Source
+    difficulty: str = ""
+    traffic: Mapping[str, float] = field(default_factory=dict)
     limit_s: float = 0.0
 
     def weather_at(self, share: float) -> dict[str, float]:

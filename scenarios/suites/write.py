@@ -5,10 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 from lxml import etree  # pyright: ignore[reportAttributeAccessIssue]
 
 from carla_bridge.frames import yaw_to_carla
+from headway.road.route import Route
+from headway.types import Array
 from scenarios.suites.spec import Place, RouteSpec
+
+SPACING = 25.0  # [m] between a route's keypoints
 
 
 def write_routes(path: Path, routes: Sequence[RouteSpec]) -> None:
@@ -21,6 +26,11 @@ def write_routes(path: Path, routes: Sequence[RouteSpec]) -> None:
     root = etree.Element("routes")
     for spec in routes:
         route = etree.SubElement(root, "route", id=spec.id, town=spec.town)
+        if spec.difficulty:
+            route.set("difficulty", spec.difficulty)
+        if spec.traffic:
+            asked = {name: f"{value:g}" for name, value in spec.traffic.items()}
+            etree.SubElement(route, "traffic", **asked)
         weathers = etree.SubElement(route, "weathers")
         for weather in spec.weathers:
             values = {name: f"{value:g}" for name, value in weather.values.items()}
@@ -39,6 +49,12 @@ def write_routes(path: Path, routes: Sequence[RouteSpec]) -> None:
             for name, parameter in scenario.parameters.items():
                 etree.SubElement(element, name, **parameter.words)
     path.write_bytes(etree.tostring(root, pretty_print=True, encoding="utf-8"))
+
+
+def keypoints_of(route: Route) -> Array:
+    """Points of a route (K, 3) [m], map frame, from which it can be found again."""
+    rows = np.searchsorted(route.s, np.arange(0.0, route.length, SPACING))
+    return route.xyz[np.unique([*rows, len(route.s) - 1])]
 
 
 def _xyz(place: Place) -> dict[str, str]:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from headway.road.lane_graph import LaneGraph, StopKind
-from headway.traffic import EGO, TrafficConfig, TrafficModel
+from headway.traffic import EGO, TrafficConfig, TrafficModel, WalkerMode
 from headway.types import SignalState
 
 DT = 0.05
@@ -197,6 +197,25 @@ def test_nobody_collides_runs_a_light_or_gets_stuck(grid):
     active = street.model.fleet.active
     assert np.mean(driven[active]) > 60.0
     assert np.quantile(driven[active], 0.1) > 15.0
+
+
+def test_aggressive_drivers_are_faster_and_jaywalkers_cross_anywhere(grid):
+    street = Street(grid, TrafficConfig(40, 40, 0, 0, aggressive=0.5, jaywalkers=0.5), 1)
+    fleet, crowd, net = street.model.fleet, street.model.crowd, street.model.net
+    between = {False: 0, True: 0}
+    fastest = np.zeros(len(fleet))
+    limit = grid.speed_limit
+    for _ in range(900):
+        street.step()
+        for w in np.flatnonzero(crowd.active & (crowd.mode == WalkerMode.CROSS)):
+            between[bool(crowd.jaywalks[w])] += bool(net.cross_anywhere[crowd.crossing[w]])
+        fastest = np.maximum(fastest, fleet.speed / limit[fleet.plan[:, 0]])
+    assert between[True] > 100  # ticks
+    assert between[False] == 0
+    hot = fleet.politeness == 0.0
+    assert 10 < hot[1:41].sum() < 30
+    assert fastest[1:41][hot[1:41]].max() > 1.05 > fastest[1:41][~hot[1:41]].max()
+    assert not {c for c in street.collisions if fleet.speed[c[1]] > 0.5}
 
 
 def test_same_seed_gives_the_same_bits(grid):

@@ -67,6 +67,17 @@ def test_success_needs_the_whole_route_on_its_lanes():
     assert not succeeded(Outcome(1.0, off_lane=0.01))
 
 
+def test_in_nocrash_a_collision_fails_and_nothing_else_does():
+    nocrash = ScoreVersion.NOCRASH
+    rude = Outcome(1.0, red_lights=2, off_lane=0.1)
+    assert driving_score(rude, nocrash) == 100.0
+    assert succeeded(rude, nocrash)
+    hit = Outcome(1.0, statics=1)
+    assert driving_score(hit, nocrash) == 0.0
+    assert not succeeded(hit, nocrash)
+    assert not succeeded(Outcome(0.9), nocrash)
+
+
 counts = st.fixed_dictionaries({kind: st.integers(0, 3) for kind in COUNTED})
 
 
