@@ -98,6 +98,9 @@ class CarlaSimulator:
         config: what ego is.
         make_traffic: gets session and seed at each reset.
         sensors: that ego carries besides its collision sensor.
+
+    Attributes:
+        disturbed: what becomes of a command before ego gets it; asked after the others' commands.
     """
 
     def __init__(
@@ -110,6 +113,7 @@ class CarlaSimulator:
         self.session = session
         self.config = config or SimulatorConfig()
         self._make_traffic = make_traffic or (lambda session, seed: NoTraffic())
+        self.disturbed: Callable[[Command], Command] = lambda command: command
         self._specs = tuple(sensors)
         self._episode: _Episode | None = None
 
@@ -147,11 +151,12 @@ class CarlaSimulator:
         """
         episode = self._running()
         batch: list[Any] = []
-        if command is not None:
-            batch.append(carla.command.ApplyVehicleControl(episode.ego.id, _control(command)))
         last = episode.last
         if last is not None and last.actors is not None:
             batch += episode.traffic.commands(last.actors, last.ego)
+        if command is not None:
+            command = self.disturbed(command)
+            batch.insert(0, carla.command.ApplyVehicleControl(episode.ego.id, _control(command)))
         self.session.client.apply_batch(batch)
         snapshot = self.session.tick()
         # What an autopilot did stands in the frame itself.

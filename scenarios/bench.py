@@ -90,6 +90,7 @@ def play_route(
     cast = Cast(stage, PLAYS, spec.scenarios, background)
     cast.script.start("weather", follow_weather(stage, spec))
     simulator = CarlaSimulator(session, config.simulator, lambda session, seed: cast)
+    simulator.disturbed = stage.disturbed
     limits = replace(config.episode, time_limit_s=spec.limit_s or config.episode.time_limit_s)
 
     def over() -> str:

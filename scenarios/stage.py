@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -15,6 +16,7 @@ from carla_bridge.session import Session
 from carla_bridge.simulator import carla_transform
 from headway.road.frenet import route_poses
 from headway.road.route import Route
+from headway.types import Command
 from headway.vehicle import vehicle_info
 from scenarios.movers import Mover
 from scenarios.script import next_tick
@@ -53,6 +55,7 @@ class Stage(View):
         self._batch: list[Any] = []
         self._movers: dict[int, Mover] = {}
         self._closed: list[Route] = []
+        self._disturbance = 0.0, 0.0
 
     def take_commands(self) -> list[Any]:
         """Return what has to be sent with the next tick."""
@@ -190,13 +193,17 @@ class Stage(View):
         self._session.client.apply_batch_sync([move], False)
 
     def disturb(self, throttle: float, steer_norm: float) -> None:
-        """Add so much to what ego was told last."""
-        assert self.ego is not None
-        ego: Any = self._session.world.get_actor(self.ego.id)
-        control = ego.get_control()
-        control.throttle = float(np.clip(control.throttle + throttle, 0.0, 1.0))
-        control.steer = float(np.clip(control.steer - steer_norm, -1.0, 1.0))
-        self._batch.append(carla.command.ApplyVehicleControl(self.ego.id, control))
+        """Add so much to what ego is told in this tick."""
+        self._disturbance = throttle, steer_norm
+
+    def disturbed(self, command: Command) -> Command:
+        """What becomes of a command of ego's in this tick; `CarlaSimulator.disturbed`."""
+        (throttle, steer_norm), self._disturbance = self._disturbance, (0.0, 0.0)
+        return replace(
+            command,
+            throttle=float(np.clip(command.throttle + throttle, 0.0, 1.0)),
+            steer_norm=float(np.clip(command.steer_norm + steer_norm, -1.0, 1.0)),
+        )
 
     async def shift(self, mover: Mover, to: float, duration: float) -> None:
         """Move a vehicle over to `to` [m] left of its line within so long [s]."""

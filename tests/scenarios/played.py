@@ -85,6 +85,7 @@ def drive(session, route, spec, careful: bool, limit: float = 60.0, seed: int = 
     stage = Stage(session, route, seed)
     cast = Cast(stage, PLAYS, [spec])
     simulator = CarlaSimulator(session, SimulatorConfig(), lambda session, seed: cast)
+    simulator.disturbed = stage.disturbed
     episode = run_episode(simulator, driver, route, 1, EpisodeConfig(time_limit_s=limit))
     cast.script.close()
     simulator.close()

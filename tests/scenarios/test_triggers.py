@@ -113,7 +113,8 @@ def files(grid, route, tmp_path):
         yaw = -math.degrees(at.yaw or 0.0)
         return {"x": str(at.x), "y": str(-at.y), "z": str(at.z), "yaw": str(yaw), "pitch": "0"}
 
-    at = {"Scenario4": place(route, 20.0), "Scenario8": place(route, 60.0, left=1.0),
+    # The last patch of ControlLoss lies where ego waits for the light.
+    at = {"Scenario1": place(route, 20.0), "Scenario8": place(route, 60.0, left=1.0),
           "Scenario3": place(route, 40.0, left=9.0)}  # fmt: skip
     entries = [
         {"scenario_type": kind, "available_event_configurations": [{"transform": pose(where)}]}
@@ -130,7 +131,7 @@ def test_routes_get_the_scenarios_of_a_file_of_triggers(files):
     assert [job.route for job in jobs] == ["0"]
     assert "the town 'Atlantis' is not installed" in str(suite.errors[0])
     spec = spec_of(config, "0")
-    assert [s.name for s in spec.scenarios] == ["Scenario4_1", "Scenario8_2"]
+    assert [s.name for s in spec.scenarios] == ["Scenario1_1", "Scenario8_2"]
     assert "places.json: <available_scenarios[0].grid[0]" in str(spec.scenarios[0].source)
     assert config.path.name == "bench-routes-places"
     assert spec_of(BenchConfig(suite=files[0]), "0").scenarios == ()
@@ -146,7 +147,7 @@ def test_a_route_of_leaderboard_1_is_driven_among_its_scenarios(files, tmp_path)
     told = (f"triggers={files[1]}", "score=1.0", "planners=[mpc]", "episode.time_limit_s=150")
     summary, _ = bench(files[0], tmp_path / "rows", *told)
     row = rows_of(tmp_path / "rows")["mpc 0 1"]
-    assert row["scenarios"] == ["VehicleTurningRoute", "SignalizedJunctionLeftTurn"]
+    assert row["scenarios"] == ["ControlLoss", "SignalizedJunctionLeftTurn"]
     assert row["status"] == "Completed"
     assert row["infractions"] == []
     assert summary["planners"]["mpc"]["driving_score"] == 100.0
