@@ -1,8 +1,8 @@
 """Ways around what stands in ego's lane, over its edge and on the oncoming lane, and to the kerb.
 
-Whoever has stood for a while and waits for nothing (no line, no junction, no walker) is gone around
-as soon as the lane of the other direction is free for as long as that takes; until then ego waits
-where it can still turn out.
+Whoever has stood or crawled for a while and waits for nothing (no line, no junction, no walker) is
+gone around as soon as the lane of the other direction is free for as long as that takes; until then
+ego waits, or follows, where it can still turn out.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from planner.homotopies import (
 from planner.itinerary import Itinerary
 
 LOOK = 250.0  # [m] ahead that oncoming traffic is looked at
+EDGE = 0.3  # [m] beside ego that who comes towards it has to be clear of
 
 
 @dataclass
@@ -35,7 +36,9 @@ class PassingConfig:
     """When something is gone around, and how.
 
     Attributes:
-        stood: [s] after which a vehicle that stands is taken to stay; things do at once.
+        stood: [s] after which a vehicle that stands is taken to stay, and one that crawls to crawl
+            on; things do at once.
+        gain: [m/s] by which the road allows more than who crawls drives.
         walkers: [m] beside the route's middle, and twice that ahead of them, within which a walker
             is who they may be waiting for.
         look: [m] ahead within which something to go around is looked for.
@@ -44,7 +47,7 @@ class PassingConfig:
         clear: [m] that is kept to them beside the margins of the rules.
         hold: [m] behind them where ego waits: nearer it could not turn out any more.
         turn_out: [m] of way that turning out takes at least.
-        speed: [m/s] with which they are passed, at most.
+        speed: [m/s] with which they are passed, at most, beside their own.
         accel: [m/s^2] with which ego gets there.
         spare: [s] that ego is back before who comes towards it is there.
         kerb: [m] between ego's side and the lane's edge when it has pulled over.
@@ -53,6 +56,7 @@ class PassingConfig:
     """
 
     stood: float = 5.0
+    gain: float = 5.0
     walkers: float = 5.0
     look: float = 60.0
     apart: float = 12.0
@@ -61,8 +65,8 @@ class PassingConfig:
     hold: float = 12.0
     turn_out: float = 8.0
     speed: float = 8.0
-    accel: float = 1.2
-    spare: float = 2.0
+    accel: float = 1.5
+    spare: float = 1.5
     kerb: float = 0.25
     brake: float = 1.5
     lateral_accel: float = 2.0
@@ -70,26 +74,32 @@ class PassingConfig:
 
 @dataclass(frozen=True)
 class Hurdle:
-    """What stands in ego's lane and is gone around in one go; offsets are from the route.
+    """What stands or crawls in ego's lane and is gone around in one go; offsets are from the route.
 
     Attributes:
         first_id: of the agent that is reached first.
         rear: [m] along the route where it begins.
         front: [m] where it ends.
+        speed: [m/s] with which it crawls on.
         target: [m] offset of ego's centre that clears it.
+        past: [m] along the route where ego's centre is when it is past it, were it to go now.
+        home: [m] of way that coming back takes from there.
     """
 
     first_id: int
     rear: float
     front: float
+    speed: float
     target: float
+    past: float
+    home: float
 
 
 def find_hurdle(
     config: PassingConfig, lanes: RouteLanes, itinerary: Itinerary, ego: EgoOnRoute,
-    half_width: float, margins: Array, agents: Agents, seen: Array, stays: Array,
+    half_width: float, margins: Array, agents: Agents, seen: Array, stays: Array, crawls: Array,
 ) -> Hurdle | None:  # fmt: skip
-    """Find what stands in ego's lane, waits for nothing, and leaves room on its left.
+    """Find what stands or crawls in ego's lane, waits for nothing, and leaves room on its left.
 
     Args:
         config: see there.
@@ -101,37 +111,75 @@ def find_hurdle(
         agents: the others.
         seen: (A, NUM_SEEN) of them from the route.
         stays: (A,) bool, who is taken to stay where it is.
+        crawls: (A,) bool, who is taken to go on as slowly as it does.
     """
-    rear = ego.s - ego.half_length
-    rows = np.flatnonzero((seen[:, corridor.NOW] > 0.0) & (seen[:, corridor.FRONT] > rear))
-    rows = rows[np.argsort(seen[rows, corridor.REAR])]
-    group: list[int] = []
-    begin = end = math.inf
-    for a in map(int, rows):
-        if group and seen[a, corridor.REAR] > end + config.apart:
-            break
-        if not stays[a] or agents.kind[a] == AgentKind.WALKER:
-            return None  # somebody drives there, or will
-        begin = min(begin, float(seen[a, corridor.REAR]))
-        end = float(seen[a, corridor.FRONT]) if not group else max(end, seen[a, corridor.FRONT])
-        group.append(a)
-    begins = begin - 2.0 * ego.half_length
-    if not group or begin > ego.front + config.look or begins > itinerary.s[-1]:
-        return None  # nobody, or far ahead, or behind the goal
-    waits_at = np.concatenate([itinerary.stop_s, itinerary.junction_s[:, 0]])
-    if (np.abs(waits_at - end - 0.5 * config.queue) < 0.5 * config.queue).any():
-        return None
+    right, left = _edges(agents, seen)
+    margin = margins[agents.kind]
+    group, target = _group(config, ego, seen, stays, right - margin, left + margin, half_width)
+    if not group.any() or not ((stays | crawls) & (agents.kind != AgentKind.WALKER))[group].all():
+        return None  # nobody, or somebody drives there, or will
+    begin, end = float(seen[group, corridor.REAR].min()), float(seen[group, corridor.FRONT].max())
+    if begin > ego.front + config.look or begin - 2.0 * ego.half_length > itinerary.s[-1]:
+        return None  # far ahead, or behind the goal
     walks = (agents.kind == AgentKind.WALKER) & (np.abs(seen[:, corridor.D]) < config.walkers)
     walks &= (seen[:, corridor.S] > begin) & (seen[:, corridor.S] < end + 2.0 * config.walkers)
     if walks.any():
         return None
-    edges = _edges(agents, seen)[1][group] + margins[agents.kind[group]]
-    target = float(edges.max()) + half_width + config.clear
-    first, last = np.searchsorted(itinerary.s, (begins, end))
+    first_row = np.argmin(np.where(group, seen[:, corridor.REAR], math.inf))
+    speed = float(np.where(stays, 0.0, seen[:, corridor.SPEED])[group].max())
+    by = _time_to(
+        end + ego.half_length + 0.5 - ego.s, ego.speed - speed, config.speed, config.accel
+    )
+    past = end + ego.half_length + 0.5 + speed * by
+    # The hardest that a minimum-jerk profile asks for is 5.77 d / T^2.
+    home = (speed + config.speed) * math.sqrt(5.77 * max(target, 0.0) / config.lateral_accel)
+    waits_at = np.concatenate([itinerary.stop_s, itinerary.junction_s[:, 0]])
+    gone = end + speed * by
+    if ((waits_at > end) & (waits_at < gone + config.queue)).any():
+        return None
+    first, last = np.searchsorted(itinerary.s, (begin, gone))
     way = slice(first, last + 1)
     room = float((lanes.half[way] + lanes.oncoming[way]).min())
-    fits = target + half_width + 0.2 < room
-    return Hurdle(int(agents.id[group[0]]), begin, end, target) if fits else None
+    if target + half_width + 0.2 > room:
+        return None
+    return Hurdle(int(agents.id[first_row]), begin, end, speed, target, past, home)
+
+
+def _group(
+    config: PassingConfig, ego: EgoOnRoute, seen: Array, stays: Array, right: Array, left: Array,
+    half_width: float,
+) -> tuple[Array, float]:  # fmt: skip
+    """Find those in ego's lane that are passed in one go, and what stands beside them in the way.
+
+    Args:
+        config: see there.
+        ego: on its route.
+        seen: (A, NUM_SEEN) the others from the route.
+        stays: (A,) bool, who is taken to stay where it is.
+        right: (A,) [m] offset that ego's left side may have beside each, left (A,) of its right.
+        left: see `right`.
+        half_width: [m] of ego.
+
+    Returns:
+        (A,) bool, and the offset [m] of ego's centre that clears them.
+    """
+    group = np.zeros(len(seen), bool)
+    on = seen[:, corridor.FRONT] > ego.s - ego.half_length
+    rows = np.flatnonzero((seen[:, corridor.NOW] > 0.0) & on)
+    end = math.inf
+    for a in rows[np.argsort(seen[rows, corridor.REAR])]:
+        if group.any() and seen[a, corridor.REAR] > end + config.apart:
+            break
+        end = max(end, seen[a, corridor.FRONT]) if group.any() else seen[a, corridor.FRONT]
+        group[a] = True
+    more, target = group, 0.0
+    while more.any():
+        group = group | more
+        target = float(left[group].max()) + half_width + config.clear
+        begin, end = seen[group, corridor.REAR].min(), seen[group, corridor.FRONT].max()
+        more = stays & on & ~group & (left > -half_width) & (right < target + half_width)
+        more &= (seen[:, corridor.FRONT] > begin) & (seen[:, corridor.REAR] < end + config.apart)
+    return group, target
 
 
 def overtake(
@@ -153,47 +201,56 @@ def overtake(
         seen: (A, NUM_SEEN) of them from the route, `LOOK` ahead.
     """
     # It is out when its front comes to them, by the curve that leads through where it is.
-    out_s = hurdle.rear - ego.half_length
-    done = min(max(ego.d / hurdle.target, 0.0), 1.0)
+    target, out_s = hurdle.target, hurdle.rear - ego.half_length
+    done = min(max(ego.d / target, 0.0), 1.0)
     length = (out_s - ego.s) / max(1.0 - share_of_way(done), 0.05)
     is_out = done > 0.9
     if length < config.turn_out * (1.0 - 0.6 * done) and not is_out:
         return None  # too near to turn out; who has begun lags behind the curve a little
     most = max(change.time * ego.speed, 2.0 * config.turn_out)
     length = max(min(length, most) if done < BEGUN else length, config.turn_out)
-    home = change.time * config.speed
-    back = hurdle.front + ego.half_length + 0.5
+    top = hurdle.speed + config.speed
+    # Whoever comes may pass as long as ego's side is within its own lane.
+    own = min(max(float(lanes.half[hint]) - half_width - EDGE, 0.0) / target, 1.0)
+    leaves = out_s - length * (1.0 - share_of_way(own))
+    clear = hurdle.past + hurdle.home * share_of_way(1.0 - own)
     beside = out_s - ego.s < 1.0 and is_out  # no way but on
-    zone = back + home
-    if not beside and not _oncoming_is_free(config, lanes, hint, ego, half_width, hurdle.target,
-                                            zone, agents, seen):  # fmt: skip
-        return None
-    way = shifted_path(path, hint, out_s - length, 0.0, hurdle.target, length, back, home)
+    if not beside and own < 1.0:
+        times = [_time_to(max(at - ego.s, 0.0), ego.speed, top, config.accel)
+                 for at in (leaves, clear)]  # fmt: skip
+        comes = _edges(agents, seen)[0] < target + half_width + EDGE
+        comes &= (seen[:, corridor.D] > 0.5 * lanes.half[hint]) & (
+            np.abs(seen[:, corridor.HEADING]) > 1.0
+        )
+        if _meets(seen[comes], ego, (leaves, clear), (times[0], times[1] + config.spare)):
+            return None
+    way = shifted_path(path, hint, out_s - length, 0.0, target, length, hurdle.past, hurdle.home)
     # Down to their side in time, and no faster until ego is back.
     before = np.maximum(hurdle.rear - ego.half_length - path.s, 0.0)
-    slow = np.sqrt(config.speed**2 + 2.0 * config.brake * before)
+    slow = np.sqrt(top**2 + 2.0 * config.brake * before)
     bend = np.sqrt(config.lateral_accel / np.maximum(np.abs(way.curvature), 1e-3))
-    speed = np.where(path.s < zone, np.minimum.reduce([path.speed, slow, bend]), path.speed)
+    back = path.s > hurdle.past + hurdle.home
+    speed = np.where(back, path.speed, np.minimum.reduce([path.speed, slow, bend]))
     return LaneOption(
-        "overtake", hurdle.target, hurdle.target, way._replace(speed=speed), math.inf,
-        (out_s, hurdle.front + ego.half_length),
-    )  # fmt: skip
+        "overtake", target, target, way._replace(speed=speed), math.inf, (out_s, hurdle.past)
+    )
 
 
-def _oncoming_is_free(
-    config: PassingConfig, lanes: RouteLanes, hint: int, ego: EgoOnRoute, half_width: float,
-    target: float, zone: float, agents: Agents, seen: Array,
-) -> bool:  # fmt: skip
-    """Whether ego is back from `target` at s = `zone` [m] before anybody comes the other way."""
-    left = target + half_width + 0.3
-    if left < lanes.half[hint]:
-        return True  # it stays in its own lane
-    comes = (_edges(agents, seen)[0] < left) & (seen[:, corridor.D] > 0.5 * lanes.half[hint])
-    comes &= (seen[:, corridor.REAR] > ego.front) & (np.abs(seen[:, corridor.HEADING]) > 1.0)
-    time = _time_to(zone - ego.s, ego.speed, config.speed, config.accel) + config.spare
+def _meets(
+    seen: Array, ego: EgoOnRoute, ways: tuple[float, float], times: tuple[float, float]
+) -> bool:
+    """Whether anybody comes the other way between where and when ego leaves its lane and is back.
+
+    Args:
+        seen: (A, NUM_SEEN) of those who come.
+        ego: on its route.
+        ways: [m] along the route where it leaves its lane, and is back.
+        times: [s] when.
+    """
     closing = np.maximum(-seen[:, corridor.SPEED], 0.0)
-    there = seen[:, corridor.REAR] - closing * time < zone
-    return not (comes & there).any()
+    not_passed = seen[:, corridor.FRONT] - closing * times[0] > max(ways[0], ego.s)
+    there = seen[:, corridor.REAR] - closing * times[1] < ways[1] + ego.half_length
+    return bool((not_passed & there).any())
 
 
 def _time_to(way: float, speed: float, top: float, accel: float) -> float:
@@ -201,7 +258,7 @@ def _time_to(way: float, speed: float, top: float, accel: float) -> float:
     top = max(top, speed)
     ramp = (top * top - speed * speed) / (2.0 * accel)
     if ramp >= way:
-        return (math.sqrt(speed * speed + 2.0 * accel * way) - speed) / accel
+        return (math.sqrt(max(speed * speed + 2.0 * accel * way, 0.0)) - speed) / accel
     return (top - speed) / accel + (way - ramp) / top
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from headway.types import Agents, Array, SignalState
 
 STANDING = 0.3  # [m/s] a slower car stands
+CRAWLING = 7.0  # [m/s] as fast as a bicycle: a slower car crawls
 CREEPING = 2.0  # [m/s] and one slower than that has not set off yet,
 CREPT = 5.0  # [m] before it has come so far
 
@@ -96,6 +97,7 @@ class Memory:
             does not end the wait.
         waiting_s: [m] where that was.
         resting_since: [s] when others came to rest, by id.
+        crawling_since: [s] when others came to be as slow as a bicycle, by id.
         giving_way: whether ego gave way in the last tick.
     """
 
@@ -110,6 +112,7 @@ class Memory:
     waiting_since: float = float("inf")
     waiting_s: float = 0.0
     resting_since: dict[int, float] = field(default_factory=dict)
+    crawling_since: dict[int, float] = field(default_factory=dict)
     giving_way: bool = False
 
     def note_wait(self, s: float, speed: float) -> None:
@@ -120,10 +123,13 @@ class Memory:
             self.waiting_since, self.waiting_s = self.t, s
 
     def note_others(self, agents: Agents) -> None:
-        """Note since when others stand."""
-        before = self.resting_since
-        standing = agents.id[agents.speed < STANDING].tolist()
-        self.resting_since = {i: before.get(i, self.t) for i in standing}
+        """Note since when others stand, or crawl."""
+        self.resting_since = self._since(self.resting_since, agents, STANDING)
+        self.crawling_since = self._since(self.crawling_since, agents, CRAWLING)
+
+    def _since(self, before: dict[int, float], agents: Agents, speed: float) -> dict[int, float]:
+        """Since when [s] each is slower than `speed` [m/s], by id, going on from `before`."""
+        return {i: before.get(i, self.t) for i in agents.id[agents.speed < speed].tolist()}
 
     def boldness(self, rules: Rules) -> float:
         """[0, 1], from when patience ends to when it is lost: who waits long takes smaller gaps."""
@@ -146,8 +152,15 @@ class Memory:
 
     def rested(self, ids: Array, seconds: float) -> Array:
         """Whether others have stood for `seconds` [s] at least (A,) bool."""
+        return self._for(self.resting_since, ids, seconds)
+
+    def crawled(self, ids: Array, seconds: float) -> Array:
+        """Whether others have crawled for `seconds` [s] at least (A,) bool."""
+        return self._for(self.crawling_since, ids, seconds)
+
+    def _for(self, since: dict[int, float], ids: Array, seconds: float) -> Array:
         latest = self.t - seconds
-        return np.array([self.resting_since.get(i, self.t) <= latest for i in ids.tolist()], bool)
+        return np.array([since.get(i, self.t) <= latest for i in ids.tolist()], bool)
 
     def light_holds(
         self, line: int, state: int, needed: float, reached: float, rules: Rules

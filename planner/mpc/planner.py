@@ -16,6 +16,7 @@ from headway.bicycle import (
 from headway.types import (
     NUM_STATES,
     AgentKind,
+    Agents,
     Array,
     Forecast,
     Goal,
@@ -125,6 +126,7 @@ class MpcPlanner:
     def refine(self, scene: Scene, goal: Goal, proposals: Proposals, forecast: Forecast) -> Plan:
         """Score the proposals under the forecast and return the MPC's plan of the best."""
         x0 = self._state(scene)
+        forecast = _held(forecast, scene.agents, self._ways.stays)
         shared = self.config.cost.params(goal.time_gap, goal.style, self._car)
         candidates = self._candidates(scene, goal, proposals, forecast)
         self._ways.note(candidates[0].bounds)
@@ -322,6 +324,17 @@ class MpcPlanner:
             caps, out,
         )  # fmt: skip
         return out, Sources(stops, leads, others)
+
+
+def _held(forecast: Forecast, agents: Agents, stays: Array) -> Forecast:
+    """Return the forecast with those who stay (A,) bool where they are.
+
+    A forecast lets whoever stands set off at any moment, so that there would be no way around it.
+    """
+    mean, covariance = forecast.mean.copy(), forecast.covariance.copy()
+    mean[:, :, stays] = agents.pose[stays][:, None]
+    covariance[:, :, stays] = 0.0
+    return replace(forecast, mean=mean, covariance=covariance)
 
 
 def _followed(bounds: BoundList, agent_id: Array) -> Array:

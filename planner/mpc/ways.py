@@ -46,9 +46,11 @@ class Ways:
 
     Attributes:
         behind: (A,) bool, who is behind ego in its lane and keeps its distance by itself.
+        stays: (A,) bool, who is taken to stay where it is: things, and who has stood for a while.
     """
 
     behind: Array
+    stays: Array
 
     def __init__(self, config: MpcConfig, rules: IdmPlanner) -> None:
         self._config, self._rules = config, rules
@@ -92,7 +94,9 @@ class Ways:
             out.stop(self._kerb_s, "kerb")
         if option.name == "keep" and hurdle is not None:
             at = hurdle.rear - self._config.passing.hold
-            if at > ego.front - 0.5:
+            if hurdle.speed > 0.0:
+                out.follow(0.5 * (at + hurdle.rear), hurdle.speed, f"obstacle:{hurdle.first_id}")
+            elif at > ego.front - 0.5:
                 out.stop(at, f"obstacle:{hurdle.first_id}")
         return out
 
@@ -125,6 +129,8 @@ class Ways:
         same = np.abs(seen[:, corridor.HEADING]) < 0.8
         near = np.abs(seen[:, corridor.D] - ego.d) < 1.75
         self.behind = same & near & (seen[:, corridor.FRONT] < ego.s)
+        self.stays = scene.agents.kind == AgentKind.PROP
+        self.stays |= rules.memory.rested(scene.agents.id, config.passing.stood)
         path, hint, half_width = rules.route_path, rules.memory.hint, float(scene.ego.extent[1])
         self._hurdle = None
         if goal.maneuver == "pull_over":
@@ -138,13 +144,15 @@ class Ways:
             config.lanes, path, lanes, hint, ego.s, ego.d, ego.speed, ego.half_length, seen, wish,
             rules.memory.boldness(rules.config.rules),
         )  # fmt: skip
-        stays = scene.agents.kind == AgentKind.PROP
-        stays |= rules.memory.rested(scene.agents.id, config.passing.stood)
+        crawls = rules.memory.crawled(scene.agents.id, config.passing.stood)
+        crawls &= seen[:, corridor.SPEED] + config.passing.gain < wish
         self._hurdle = hurdle = find_hurdle(
             config.passing, lanes, rules.itinerary, ego, half_width, rules.config.rules.margins(),
-            scene.agents, seen, stays,
+            scene.agents, seen, self.stays, crawls,
         )  # fmt: skip
-        if hurdle is not None and len(options) == 1:  # no lane of ours to go to
+        if hurdle is None or options[0].name != "keep":
+            return options
+        if all(option.ends_s < hurdle.past for option in options[1:]):  # no lane of ours to go to
             way = overtake(
                 config.passing, config.lanes, lanes, path, hint, ego, half_width, hurdle,
                 scene.agents, rules.survey(scene, nothing, 1.0, LOOK),
