@@ -1,0 +1,176 @@
+"""The types that `test_types` does not play, at places that the suite `headway` draws from.
+
+Where no planner gets through yet, scripted drivers show that one can: twins, of which the careless
+one omits what the type is about.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any
+
+import pytest
+
+from carla_bridge.session import Session
+from headway.road.frenet import route_index
+from headway.road.lane_graph import LaneGraph
+from headway.road.route import Route
+from scenarios.flows import oncoming_line
+from scenarios.spots import Spot
+from scenarios.suites.places import PLACES, Site
+from tests.scenarios.played import Blind, Lawless, drive, spec_of
+from tests.scenarios.scripted import RAMP, Aside, Gate, Scripted, anyway, free, meeting
+
+Twins = Callable[[LaneGraph, Site], tuple[Scripted, Scripted]]
+
+
+@dataclass
+class Trial:
+    """How a type is played.
+
+    Attributes:
+        kind: type of the scenario.
+        town: where.
+        place: the so manieth place for the type there.
+        given: its parameters.
+        planner: that gets through, and does not when it is careless.
+        twins: who drive in its place, the careful one first.
+        fails: what happens to the careless one.
+        at_s: [m] on the route where it goes off; None: where the place has it.
+        seed: of the scenario's choices.
+        limit: [s] for the careful one.
+        others: types of scenarios that are played at the same place, for the vehicles they bring.
+    """
+
+    kind: str
+    town: str = "grid"
+    place: int = 0
+    given: Mapping[str, Any] = field(default_factory=dict)
+    planner: str = "idm"
+    twins: Twins | None = None
+    fails: str = "collision"
+    at_s: float | None = None
+    seed: int = 1
+    limit: float = 90.0
+    others: tuple[str, ...] = ()
+
+
+PACE = 10.0  # [m/s]
+BERTH = 6.0  # [m] before and behind an obstacle at which ego is beside it
+
+
+def overtakes(
+    first: float, last: float, left: float, rest: float, ramp: float = RAMP, berth: float = BERTH
+) -> Twins:
+    """Who stops behind an obstacle and passes it on the oncoming lane when nobody comes.
+
+    Args:
+        first, last: [m] behind the trigger at which it begins and ends.
+        left: [m] from the middle of ego's lane to pass it.
+        rest: [s] that it stands there at any rate.
+        ramp: [m] in which it moves aside.
+        berth: [m] before and behind the obstacle at which it is beside it.
+    """
+
+    def twins(graph: LaneGraph, site: Site) -> tuple[Scripted, Scripted]:
+        route, at = site.route, site.trigger_s
+        aside = Aside(at + first - berth, at + last + berth, left, ramp)
+        stop = aside.begin - aside.ramp
+        line = oncoming_line(spot_on(graph, route, at + first))
+        zone = meeting(line, route, stop, aside.end + aside.ramp, 5.0)
+        nobody = free(line, zone, 4.0)
+        careful, careless = Gate(stop, nobody, rest), Gate(stop, anyway, rest)
+        return (
+            Scripted(route, PACE, [careful], [aside]),
+            Scripted(route, PACE, [careless], [aside], follows=False),
+        )
+
+    return twins
+
+
+def keeps_right(graph: LaneGraph, site: Site) -> tuple[Scripted, Scripted]:
+    """Who keeps right where others come over the line, and who drives on the line."""
+    del graph
+    right, left = (Aside(0.0, site.route.length, d) for d in (-0.35, 0.6))
+    return tuple(Scripted(site.route, PACE, asides=[a], follows=False) for a in (right, left))
+
+
+def corrects(graph: LaneGraph, site: Site) -> tuple[Scripted, Scripted]:
+    """Who steers against what it did not mean to do, and who turns its wheels as the road bends."""
+    del graph
+    return Scripted(site.route, PACE), Scripted(site.route, PACE, steers=False)
+
+
+def spot_on(graph: LaneGraph, route: Route, s: float) -> Spot:
+    """The place of a route at `s` [m]."""
+    k = int(route_index(route, s))
+    return Spot(graph, int(route.lane[k]), float(route.lane_s[k]))
+
+
+# [m] between those who come towards ego; the narrowest gap is as long as it takes to pass.
+AHEAD = {"distance": 50.0, "frequency": (150.0, 200.0)}
+
+TRIALS = [
+    Trial("AccidentTwoWays", given=AHEAD, twins=overtakes(50, 66, 2.6, 6)),
+    Trial("ConstructionObstacleTwoWays", given=AHEAD, twins=overtakes(45, 58, 3.2, 7, 14)),
+    Trial("ParkedObstacleTwoWays", given=AHEAD, twins=overtakes(50, 50, 2.6, 4)),
+    Trial("VehicleOpensDoorTwoWays", given=AHEAD, twins=overtakes(50, 62, 2.0, 6.5, 6, 0.5)),
+    Trial("InvadingTurn", "ring", 18, twins=keeps_right),
+    Trial("ControlLoss", twins=corrects, fails="off_lane"),
+    Trial("EnterActorFlow", place=12, seed=2),
+    Trial("InterurbanAdvancedActorFlow", place=18, seed=2, limit=120.0),
+    Trial("SignalizedJunctionLeftTurn"),
+    Trial("SignalizedJunctionLeftTurnEnterFlow", place=6),
+    Trial("VehicleTurningRoutePedestrian", place=60),
+    Trial("HazardAtSideLaneTwoWays", planner="pdm_closed"),
+    Trial("PriorityAtJunction", at_s=95.0, fails="red_light"),
+    Trial("VanillaSignalizedTurnEncounterGreenLight", at_s=20.0, fails="red_light"),
+    Trial("T_Junction", others=("NonSignalizedJunctionRightTurn",)),
+    Trial("VanillaNonSignalizedTurn", others=("NonSignalizedJunctionRightTurn",)),
+]
+
+
+@pytest.fixture(scope="module")
+def sessions() -> Iterator[dict[str, Session]]:
+    running: dict[str, Session] = {}
+    yield running
+    for session in running.values():
+        session.close()
+
+
+def session_in(town: str, sessions: dict[str, Session]) -> Session:
+    if town not in sessions:
+        sessions[town] = Session(town=town)
+    return sessions[town]
+
+
+def play(session: Session, trial: Trial, careful: bool):
+    graph = session.lane_graph
+    site = next(islice(PLACES[trial.kind](graph), trial.place, None))
+    at_s = site.trigger_s if trial.at_s is None else trial.at_s
+    given = {**site.given, **trial.given}
+    spec, *others = (
+        spec_of(kind, site.route, at_s, **given) for kind in (trial.kind, *trial.others)
+    )
+    ego = trial.twins(graph, site)[0 if careful else 1] if trial.twins else None
+    sees = ego is not None or careful
+    careless = Lawless if trial.fails in ("red_light", "stop_sign") else Blind
+    return drive(session, site.route, spec, sees, trial.limit if careful else 60.0, trial.seed,
+                 careless, planner=trial.planner, ego=ego, others=others)  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("trial", [pytest.param(t, id=t.kind) for t in TRIALS])
+def test_the_careful_one_gets_through_and_the_careless_one_fails(sessions, trial):
+    session = session_in(trial.town, sessions)
+    episode, stage, _, _ = play(session, trial, True)
+    assert episode.ending == "completed"
+    assert episode.criteria.infractions == []
+    assert stage.timeouts == stage.missed_yields == []
+    episode, _, _, _ = play(session, trial, False)
+    if trial.fails == "off_lane":
+        assert episode.criteria.off_lane.metres > 5.0
+    else:
+        assert trial.fails in {event.kind for event in episode.criteria.infractions}
