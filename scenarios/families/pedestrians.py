@@ -20,6 +20,7 @@ from scenarios.suites.spec import Place, ScenarioSpec
 
 SPEED = 2.0  # [m/s] of who crosses
 TURNING_SPEED = 1.8  # [m/s] of who crosses behind a turn
+EARLY = 0.5  # [s] before a walker is in the middle of ego's lane that ego would be there
 NEAR = 6.0  # [m] of ego, at which they set off however slow it is
 AFTERWARDS = 40.0  # [m] that ego drives until it is over
 
@@ -105,8 +106,11 @@ async def vehicle_turning_route_pedestrian(stage: Stage, spec: ScenarioSpec) -> 
         math.dist((start.x, start.y), (goal.x, goal.y)),
     )
     walker = stage.place(stage.choose(stage.walkers()), replace(start, yaw=yaw))
+    middle = spot.beside(0.0)
+    # From the far side it is a long way to ego's lane: with 2.2 s ego would be gone by then.
+    to_ego = math.dist((start.x, start.y), (middle.x, middle.y)) / TURNING_SPEED
     await stage.triggered(spec)
-    await stage.about_to_reach(spot.beside(0.0), 2.2, NEAR)
+    await stage.about_to_reach(middle, max(2.2, to_ego - EARLY), NEAR)
     await stage.walk(walker, yaw, TURNING_SPEED, way)
     stage.remove([walker])
     await stage.driven(AFTERWARDS)

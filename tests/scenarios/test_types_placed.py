@@ -11,10 +11,11 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
+import numpy as np
 import pytest
 
 from carla_bridge.session import Session
-from headway.road.frenet import route_index
+from headway.road.frenet import project_on_route, route_index, route_poses
 from headway.road.lane_graph import LaneGraph
 from headway.road.route import Route
 from scenarios.flows import oncoming_line
@@ -103,6 +104,16 @@ def corrects(graph: LaneGraph, site: Site) -> tuple[Scripted, Scripted]:
     return Scripted(site.route, PACE), Scripted(site.route, PACE, steers=False)
 
 
+def leaves_parking(graph: LaneGraph, site: Site) -> tuple[Scripted, Scripted]:
+    """Who lets those pass who come up on the lane, and who does not look over its shoulder."""
+    route, at = site.route, site.trigger_s
+    lane = spot_on(graph, route, at).back(60.0).line(120.0)
+    place = float(project_on_route(lane, route_poses(route, np.array([at]))[:, :2])[0][0])
+    nobody = free(lane, (place - 10.0, place + 10.0), 4.0)
+    careful = Scripted(route, PACE, [Gate(at + 2.7, nobody)])
+    return careful, Scripted(route, PACE)
+
+
 def spot_on(graph: LaneGraph, route: Route, s: float) -> Spot:
     """The place of a route at `s` [m]."""
     k = int(route_index(route, s))
@@ -111,13 +122,14 @@ def spot_on(graph: LaneGraph, route: Route, s: float) -> Spot:
 
 # [m] between those who come towards ego; the narrowest gap is as long as it takes to pass.
 AHEAD = {"distance": 50.0, "frequency": (150.0, 200.0)}
+GAPS = {"flow_speed": 9.0, "source_dist_interval": (25.0, 90.0)}
 
 TRIALS = [
     Trial("AccidentTwoWays", given=AHEAD, twins=overtakes(50, 66, 2.6, 6)),
     Trial("ConstructionObstacleTwoWays", given=AHEAD, twins=overtakes(45, 58, 3.2, 7, 14)),
     Trial("ParkedObstacleTwoWays", given=AHEAD, twins=overtakes(50, 50, 2.6, 4)),
     Trial("VehicleOpensDoorTwoWays", given=AHEAD, twins=overtakes(50, 62, 2.0, 6.5, 6, 0.5)),
-    Trial("InvadingTurn", "ring", 18, twins=keeps_right),
+    Trial("InvadingTurn", "ring", 4, twins=keeps_right),
     Trial("ControlLoss", twins=corrects, fails="off_lane"),
     Trial("EnterActorFlow", place=12, seed=2),
     Trial("InterurbanAdvancedActorFlow", place=18, seed=2, limit=120.0),
@@ -125,10 +137,19 @@ TRIALS = [
     Trial("SignalizedJunctionLeftTurnEnterFlow", place=6),
     Trial("VehicleTurningRoutePedestrian", place=60),
     Trial("HazardAtSideLaneTwoWays", planner="pdm_closed"),
-    Trial("PriorityAtJunction", at_s=95.0, fails="red_light"),
-    Trial("VanillaSignalizedTurnEncounterGreenLight", at_s=20.0, fails="red_light"),
-    Trial("T_Junction", others=("NonSignalizedJunctionRightTurn",)),
-    Trial("VanillaNonSignalizedTurn", others=("NonSignalizedJunctionRightTurn",)),
+    Trial("PriorityAtJunction", place=42, at_s=104.0, fails="red_light"),
+    Trial("VanillaSignalizedTurnEncounterGreenLight", at_s=5.0, fails="red_light"),
+    Trial("T_Junction", given=GAPS, others=("NonSignalizedJunctionRightTurn",), seed=2),
+    Trial(
+        "VanillaNonSignalizedTurn",
+        place=37,
+        given=GAPS,
+        others=("NonSignalizedJunctionRightTurn",),
+        seed=2,
+    ),
+    Trial("ParkingExit", twins=leaves_parking),
+    Trial("StaticCutIn"),
+    Trial("BlockedIntersection"),
 ]
 
 
