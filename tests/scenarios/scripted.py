@@ -23,6 +23,7 @@ TOO_LATE = 5.0  # [m/s^2] from which on it goes through a gate that has closed
 LATERAL = 2.0  # [m/s^2] in bends
 RAMP = 18.0  # [m] along its route in which it moves aside
 LOOK_LEAST, LOOK_TIME = 4.0, 0.5  # [m], [s] ahead that it steers for
+BESIDE = 9.0  # [m] between the middles of two cars that are clear of each other
 GAP, GAP_TIME = 4.0, 1.0  # [m], [s] behind who is ahead
 DT = 0.05  # [s] of a tick
 AT_GATE, STANDING = 3.0, 0.3  # [m] from a gate, [m/s] slower than which it stands there
@@ -190,6 +191,22 @@ def free(line: Route, zone: tuple[float, float], seconds: float) -> Look:
         there = (np.abs(d) < 2.5) & (actors.kind != AgentKind.PROP)
         there &= (s - half < zone[1]) & (s + half + np.maximum(towards, 0.0) * seconds > zone[0])
         return not there.any()
+
+    return clear
+
+
+def room(line: Route, seconds: float) -> Look:
+    """Nobody on a line is beside ego, or comes up beside it in less than so long [s]."""
+
+    def clear(observation: Observation) -> bool:
+        actors, ego = observation.actors, observation.ego
+        assert actors is not None
+        s, d, _ = project_on_route(line, np.vstack([ego.pose[None, :2], actors.pose[:, :2]]))
+        ahead = s[1:] - s[0]
+        closing = np.hypot(*actors.velocity.T) - ego.speed
+        near = ahead < BESIDE + np.maximum(-closing, 0.0) * seconds
+        near &= ahead > -BESIDE - np.maximum(closing, 0.0) * seconds
+        return not ((np.abs(d[1:]) < 1.5) & near).any()
 
     return clear
 

@@ -19,10 +19,11 @@ from headway.road.frenet import project_on_route, route_index, route_poses
 from headway.road.lane_graph import LaneGraph
 from headway.road.route import Route
 from scenarios.flows import oncoming_line
-from scenarios.spots import Spot
+from scenarios.spots import Spot, line_between
 from scenarios.suites.places import PLACES, Site
+from scenarios.suites.spec import Place
 from tests.scenarios.played import Blind, Lawless, drive, spec_of
-from tests.scenarios.scripted import RAMP, Aside, Gate, Scripted, anyway, free, meeting
+from tests.scenarios.scripted import RAMP, Aside, Gate, Scripted, anyway, free, meeting, room
 
 Twins = Callable[[LaneGraph, Site], tuple[Scripted, Scripted]]
 
@@ -38,11 +39,12 @@ class Trial:
         given: its parameters.
         planner: that gets through, and does not when it is careless.
         twins: who drive in its place, the careful one first.
-        fails: what happens to the careless one.
+        fails: what happens to the careless one, by its own fault: an infraction, or `off_lane`.
         at_s: [m] on the route where it goes off; None: where the place has it.
         seed: of the scenario's choices.
         limit: [s] for the careful one.
         others: types of scenarios that are played at the same place, for the vehicles they bring.
+        places: parameters that depend on the place.
     """
 
     kind: str
@@ -56,9 +58,12 @@ class Trial:
     seed: int = 1
     limit: float = 90.0
     others: tuple[str, ...] = ()
+    places: Callable[[LaneGraph, Site], Mapping[str, Any]] = lambda graph, site: {}
 
 
 PACE = 10.0  # [m/s]
+OFF_LANE = 5.0  # [m] beside every lane that are no slip
+CHANGE = 18.0  # [m] before the middle of a change of lane that ego still is in its lane
 BERTH = 6.0  # [m] before and behind an obstacle at which ego is beside it
 
 
@@ -95,7 +100,10 @@ def keeps_right(graph: LaneGraph, site: Site) -> tuple[Scripted, Scripted]:
     """Who keeps right where others come over the line, and who drives on the line."""
     del graph
     right, left = (Aside(0.0, site.route.length, d) for d in (-0.35, 0.6))
-    return tuple(Scripted(site.route, PACE, asides=[a], follows=False) for a in (right, left))
+    careful, careless = (
+        Scripted(site.route, PACE, asides=[aside], follows=False) for aside in (right, left)
+    )
+    return careful, careless
 
 
 def corrects(graph: LaneGraph, site: Site) -> tuple[Scripted, Scripted]:
@@ -114,6 +122,23 @@ def leaves_parking(graph: LaneGraph, site: Site) -> tuple[Scripted, Scripted]:
     return careful, Scripted(route, PACE)
 
 
+def looks_beside(graph: LaneGraph, site: Site) -> tuple[Scripted, Scripted]:
+    """Who changes lane where there is room, and who does so wherever the route does."""
+    route = site.route
+    change = float(route.s[np.flatnonzero(np.diff(route.lane))[0]])
+    line = line_between(*(Spot.near(graph, at) for at in middle_lane(graph, site).values()))
+    careful = Scripted(route, PACE, [Gate(change - CHANGE, room(line, 4.0))])
+    return careful, Scripted(route, PACE, follows=False)
+
+
+def middle_lane(graph: LaneGraph, site: Site) -> dict[str, Place]:
+    """Others drive on the lane that ego crosses when it changes from lane to lane."""
+    lanes = list(dict.fromkeys(site.route.lane.tolist()))
+    start = Spot(graph, lanes[1], 5.0)
+    ends = (start.back(60.0), start.ahead(260.0))
+    return {f"{n}_actor_flow": e.beside(0.0) for n, e in zip(("start", "end"), ends, strict=True)}
+
+
 def spot_on(graph: LaneGraph, route: Route, s: float) -> Spot:
     """The place of a route at `s` [m]."""
     k = int(route_index(route, s))
@@ -123,6 +148,7 @@ def spot_on(graph: LaneGraph, route: Route, s: float) -> Spot:
 # [m] between those who come towards ego; the narrowest gap is as long as it takes to pass.
 AHEAD = {"distance": 50.0, "frequency": (150.0, 200.0)}
 GAPS = {"flow_speed": 9.0, "source_dist_interval": (25.0, 90.0)}
+DENSE = {"flow_speed": 9.0, "source_dist_interval": (20.0, 70.0)}
 
 TRIALS = [
     Trial("AccidentTwoWays", given=AHEAD, twins=overtakes(50, 66, 2.6, 6)),
@@ -148,6 +174,15 @@ TRIALS = [
         seed=2,
     ),
     Trial("ParkingExit", twins=leaves_parking),
+    Trial(
+        "SequentialLaneChange",
+        "interchange",
+        at_s=4.0,
+        given=DENSE,
+        others=("MergerIntoSlowTraffic",),
+        places=middle_lane,
+        twins=looks_beside,
+    ),
     Trial("StaticCutIn"),
     Trial("BlockedIntersection"),
 ]
@@ -171,7 +206,7 @@ def play(session: Session, trial: Trial, careful: bool):
     graph = session.lane_graph
     site = next(islice(PLACES[trial.kind](graph), trial.place, None))
     at_s = site.trigger_s if trial.at_s is None else trial.at_s
-    given = {**site.given, **trial.given}
+    given = {**site.given, **trial.given, **trial.places(graph, site)}
     spec, *others = (
         spec_of(kind, site.route, at_s, **given) for kind in (trial.kind, *trial.others)
     )
@@ -190,8 +225,9 @@ def test_the_careful_one_gets_through_and_the_careless_one_fails(sessions, trial
     assert episode.ending == "completed"
     assert episode.criteria.infractions == []
     assert stage.timeouts == stage.missed_yields == []
+    assert trial.fails != "off_lane" or episode.criteria.off_lane.metres == 0.0
     episode, _, _, _ = play(session, trial, False)
-    if trial.fails == "off_lane":
-        assert episode.criteria.off_lane.metres > 5.0
-    else:
-        assert trial.fails in {event.kind for event in episode.criteria.infractions}
+    blame = {event.kind for event in episode.criteria.infractions if event.at_fault}
+    if episode.criteria.off_lane.metres > OFF_LANE:
+        blame.add("off_lane")
+    assert trial.fails in blame
