@@ -9,6 +9,7 @@ import math
 
 from scenarios.cast import Play
 from scenarios.flows import flow
+from scenarios.junctions import ego_approach
 from scenarios.movers import Mover
 from scenarios.script import first, next_tick, until
 from scenarios.spots import Spot, line_between
@@ -29,7 +30,8 @@ EMERGENCY_NEAR, EMERGENCY_WAIT, EMERGENCY_GONE = 50.0, 10.0, 50.0  # [m], [s], [
 INVADER_SPACING = 40.0  # [m]
 PASSERS, PASSERS_FROM = 3, 40.0  # who follow the first one, [m] behind ego's place where they come
 BLOCKED_NEAR, BLOCKED_WAIT = 13.0, 10.0  # [m], [s]
-BLOCKED_BEFORE, BLOCKED_STANDS = 12.0, 0.3  # [m] before the junction, [m/s] when ego waits there
+BLOCKED_BEFORE, BLOCKED_STANDS = 12.0, 0.3  # [m] before the junction, [m/s]: ego waits there
+BLOCKED_PATIENCE = 3.0  # [s]
 
 
 async def hard_brake(stage: Stage, spec: ScenarioSpec) -> None:
@@ -126,20 +128,24 @@ async def blocked_intersection(stage: Stage, spec: ScenarioSpec) -> None:
     """Behind a turn with poor sight a car stands in the way for a while."""
     _, begin, end = stage.junction_ahead(spec)
     where = stage.spot_at(end).ahead(5.0).beside(0.0)
+    lights = ego_approach(stage, spec).signals()
     with stage.closed(
         stage.spot_at(begin).line(max(end - begin, 5.0)), stage.spot_at(end).line(25.0)
     ):
         await stage.triggered(spec)
         car = stage.place(stage.choose(stage.traffic_cars()), where)
 
-        def waits() -> bool:
-            """Close behind it, or before the junction: who cannot leave one does not enter it."""
-            before = begin - BLOCKED_BEFORE < stage.ego_s < begin
-            stands = before and stage.speed < BLOCKED_STANDS
-            return stands or stage.distance_to(where) < BLOCKED_NEAR
+        async def waits_before() -> None:
+            """Who cannot leave a junction does not enter it, though its light lets it."""
+            stood = 0.0
+            while stood < BLOCKED_PATIENCE:
+                before = begin - BLOCKED_BEFORE < stage.ego_s < begin
+                stands = before and stage.speed < BLOCKED_STANDS and stage.may_go(lights)
+                stood = stood + stage.dt if stands else 0.0
+                await next_tick()
 
         async def over() -> None:
-            await until(waits)
+            await first(stage.near(where, BLOCKED_NEAR), waits_before())
             await stage.seconds(BLOCKED_WAIT)
 
         await stage.in_time(spec.name, over())

@@ -7,6 +7,7 @@ from dataclasses import fields, replace
 
 import numpy as np
 
+from carla_bridge.session import Session
 from carla_bridge.simulator import CarlaSimulator, SimulatorConfig
 from headway.cli import build_driver, compose_drive
 from headway.interfaces import SelfDriving
@@ -24,6 +25,13 @@ from scenarios.suites.spec import Parameter, Place, ScenarioSpec, Source
 
 HERE = Source("by hand", 0, "scenario")
 TRIGGER = 15.0  # [m] along the route
+
+
+def session_in(town: str, sessions: dict[str, Session]) -> Session:
+    """The session with a town, begun when it is first asked for."""
+    if town not in sessions:
+        sessions[town] = Session(town=town)
+    return sessions[town]
 
 
 def long_lane(graph: LaneGraph) -> Route:

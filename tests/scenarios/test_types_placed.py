@@ -6,7 +6,7 @@ one omits what the type is about.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
@@ -15,14 +15,14 @@ import numpy as np
 import pytest
 
 from carla_bridge.session import Session
-from headway.road.frenet import project_on_route, route_index, route_poses
+from headway.road.frenet import route_index
 from headway.road.lane_graph import LaneGraph
 from headway.road.route import Route
 from scenarios.flows import oncoming_line
 from scenarios.spots import Spot, line_between
 from scenarios.suites.places import PLACES, Site
 from scenarios.suites.spec import Place
-from tests.scenarios.played import Blind, Lawless, drive, spec_of
+from tests.scenarios.played import Blind, Lawless, drive, session_in, spec_of
 from tests.scenarios.scripted import RAMP, Aside, Gate, Scripted, anyway, free, meeting, room
 
 Twins = Callable[[LaneGraph, Site], tuple[Scripted, Scripted]]
@@ -112,16 +112,6 @@ def corrects(graph: LaneGraph, site: Site) -> tuple[Scripted, Scripted]:
     return Scripted(site.route, PACE), Scripted(site.route, PACE, steers=False)
 
 
-def leaves_parking(graph: LaneGraph, site: Site) -> tuple[Scripted, Scripted]:
-    """Who lets those pass who come up on the lane, and who does not look over its shoulder."""
-    route, at = site.route, site.trigger_s
-    lane = spot_on(graph, route, at).back(60.0).line(120.0)
-    place = float(project_on_route(lane, route_poses(route, np.array([at]))[:, :2])[0][0])
-    nobody = free(lane, (place - 10.0, place + 10.0), 4.0)
-    careful = Scripted(route, PACE, [Gate(at + 2.7, nobody)])
-    return careful, Scripted(route, PACE)
-
-
 def looks_beside(graph: LaneGraph, site: Site) -> tuple[Scripted, Scripted]:
     """Who changes lane where there is room, and who does so wherever the route does."""
     route = site.route
@@ -173,7 +163,7 @@ TRIALS = [
         others=("NonSignalizedJunctionRightTurn",),
         seed=2,
     ),
-    Trial("ParkingExit", twins=leaves_parking),
+    Trial("ParkingExit"),
     Trial(
         "SequentialLaneChange",
         "interchange",
@@ -186,20 +176,6 @@ TRIALS = [
     Trial("StaticCutIn"),
     Trial("BlockedIntersection"),
 ]
-
-
-@pytest.fixture(scope="module")
-def sessions() -> Iterator[dict[str, Session]]:
-    running: dict[str, Session] = {}
-    yield running
-    for session in running.values():
-        session.close()
-
-
-def session_in(town: str, sessions: dict[str, Session]) -> Session:
-    if town not in sessions:
-        sessions[town] = Session(town=town)
-    return sessions[town]
 
 
 def play(session: Session, trial: Trial, careful: bool):
