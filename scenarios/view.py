@@ -200,7 +200,7 @@ class View:
         return int(junction[begin]), float(self.route.s[begin]), float(self.route.s[end])
 
     def may_go(self, signals: Sequence[int]) -> bool:
-        """Whether ego, that has these lights (rows of `LaneGraph.signal_id`), sees green or none."""
+        """Whether one of these lights, rows of `LaneGraph.signal_id`, is green; yes without any."""
         if not signals or self.actors is None:
             return True
         return bool(np.any(self.actors.signal_state[list(signals)] == SignalState.GREEN))
