@@ -186,14 +186,14 @@ def flow_from(side: Side, turn: int) -> Callable[[LaneGraph], dict[str, Place]]:
     return given
 
 
-def besidecycleway_of(graph: LaneGraph) -> Route:
+def beside_cycleway(graph: LaneGraph) -> Route:
     """Ego turns right over a lane for bicycles that goes straight on."""
     return next(turns(graph, -1, None, lambda approach: cycleway_of(graph, approach.lane) >= 0))
 
 
 def cycleway(graph: LaneGraph) -> dict[str, Place]:
     """Who rides there."""
-    approach = Approach(Spot(graph, int(besidecycleway_of(graph).lane[0]), 0.0))
+    approach = Approach(Spot(graph, int(beside_cycleway(graph).lane[0]), 0.0))
     end = Spot(graph, lane := cycleway_of(graph, approach.lane), float(graph.length[lane]))
     return {"start_actor_flow": replace(end, s=max(end.s - 20.0, 0.0)).beside(0.0)}
 

@@ -15,7 +15,7 @@ import numpy as np
 from headway.frames import wrap_angle
 from headway.road.frenet import project_on_route, route_poses
 from headway.road.route import Route
-from headway.types import AgentKind, Array, Command, Observation, SignalState
+from headway.types import AgentKind, Array, Command, Observation
 from headway.vehicle import inverse_accel, inverse_steer, vehicle_params
 
 ACCEL, BRAKE, HARDEST = 2.0, 2.0, 6.0  # [m/s^2] to speed up, to stop at a gate, at most
@@ -215,16 +215,6 @@ def anyway(observation: Observation) -> bool:
     """Whoever is there."""
     del observation
     return True
-
-
-def green(row: int) -> Look:
-    """A light (row of `LaneGraph.signal_id`) is green."""
-
-    def clear(observation: Observation) -> bool:
-        assert observation.actors is not None
-        return bool(observation.actors.signal_state[row] == SignalState.GREEN)
-
-    return clear
 
 
 def meeting(
