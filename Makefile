@@ -65,8 +65,9 @@ test-all: setup browser ## the tests and those marked slow
 
 .PHONY: test-scenarios
 test-scenarios: setup ## every scenario type: who looks gets through, who does not fails
-	$(BIN)/python -m pytest $(IN_TWO) tests/scenarios/test_types.py tests/scenarios/test_obstacles.py \
-	    tests/scenarios/test_pedestrians.py tests/scenarios/test_runner_classes.py -m "slow or not slow" -o faulthandler_timeout=7200
+	$(BIN)/python -m pytest $(IN_TWO) tests/scenarios/test_types.py tests/scenarios/test_types_placed.py \
+	    tests/scenarios/test_obstacles.py tests/scenarios/test_pedestrians.py tests/scenarios/test_runner_classes.py \
+	    -m "slow or not slow" -o faulthandler_timeout=7200
 
 .PHONY: lint
 lint: $(READY) ## ruff, pyright, import-linter

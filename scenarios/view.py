@@ -12,7 +12,7 @@ from headway.frames import wrap_angles
 from headway.road.frenet import project_on_route, route_index
 from headway.road.lane_graph import LaneGraph
 from headway.road.route import Route
-from headway.types import ActorSnapshot, EgoState
+from headway.types import ActorSnapshot, EgoState, SignalState
 from scenarios.movers import Mover
 from scenarios.script import Branch, first, until
 from scenarios.spots import Spot
@@ -197,6 +197,12 @@ class View:
         inside = (junction == junction[begin]) & (self.route.s >= self.route.s[begin])
         end = begin + int(np.argmin(inside[begin:])) if not inside[begin:].all() else -1
         return int(junction[begin]), float(self.route.s[begin]), float(self.route.s[end])
+
+    def may_go(self, signals: Sequence[int]) -> bool:
+        """Whether one of these lights, rows of `LaneGraph.signal_id`, is green; yes without any."""
+        if not signals or self.actors is None:
+            return True
+        return bool(np.any(self.actors.signal_state[list(signals)] == SignalState.GREEN))
 
     def spot_at(self, s: float) -> Spot:
         """The place of ego's route at `s` [m]."""

@@ -19,7 +19,7 @@ from scenarios.suites.spec import ScenarioSpec
 ROW = 11.0  # [m] from one standing car to the next
 AFTERWARDS = 70.0  # [m] that one drives on in ego's lane
 FASTEST = 60.0 / 3.6  # [m/s] then
-PULLS_OUT = 4.0  # [m/s^2]
+PULLS_OUT = 2.0  # [m/s^2]; with 3.5 and more nobody at 50 km/h would catch up with it
 PATIENCE = 30.0  # [s] after which it is over anyway
 PARKED_SPEED = 20.0 / 3.6  # [m/s] of who pulls out of a parking place
 EXIT = 10.0  # [m] behind a junction

@@ -8,6 +8,8 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
+import numpy as np
+
 from headway.frames import wrap_angle
 from scenarios.cast import Play
 from scenarios.flows import straight_line
@@ -20,6 +22,9 @@ from scenarios.suites.spec import Place, ScenarioSpec
 
 SPEED = 2.0  # [m/s] of who crosses
 TURNING_SPEED = 1.8  # [m/s] of who crosses behind a turn
+REACTION = 2.2  # [s] before ego arrives behind a turn that somebody steps out there
+EARLY = 0.5  # [s] before who comes from the far side is in ego's lane that ego would be there
+BEND = 2.0  # [m/s^2] beside, with which one drives through a bend
 NEAR = 6.0  # [m] of ego, at which they set off however slow it is
 AFTERWARDS = 40.0  # [m] that ego drives until it is over
 
@@ -105,11 +110,25 @@ async def vehicle_turning_route_pedestrian(stage: Stage, spec: ScenarioSpec) -> 
         math.dist((start.x, start.y), (goal.x, goal.y)),
     )
     walker = stage.place(stage.choose(stage.walkers()), replace(start, yaw=yaw))
+    middle = spot.beside(0.0)
+    needs = math.dist((start.x, start.y), (middle.x, middle.y)) / TURNING_SPEED - EARLY
     await stage.triggered(spec)
-    await stage.about_to_reach(spot.beside(0.0), 2.2, NEAR)
+    if needs > REACTION:  # from the far side: in that time ego would be gone
+        await until(lambda: _arrival(stage, end) < needs or stage.distance_to(middle) < NEAR)
+    else:
+        await stage.about_to_reach(middle, REACTION, NEAR)
     await stage.walk(walker, yaw, TURNING_SPEED, way)
     stage.remove([walker])
     await stage.driven(AFTERWARDS)
+
+
+def _arrival(stage: Stage, s: float) -> float:
+    """[s] until ego is at `s` [m] of its route, as fast as it is and as bends let it be."""
+    route = stage.route
+    ahead = (route.s > stage.ego_s) & (route.s <= s)
+    step = np.diff(route.s, prepend=route.s[0])[ahead]
+    bend = np.sqrt(BEND / np.maximum(np.abs(route.curvature[ahead]), 1e-3))
+    return float(np.sum(step / np.minimum(bend, max(stage.speed, 1.0))))
 
 
 def _far_edge(spot: Spot) -> Place:

@@ -5,8 +5,12 @@ Distances, speeds and times are upstream's: docs/upstream_scenarios.md, sections
 
 from __future__ import annotations
 
+import math
+
 from scenarios.cast import Play
 from scenarios.flows import flow
+from scenarios.junctions import ego_approach
+from scenarios.movers import Mover
 from scenarios.script import first, next_tick, until
 from scenarios.spots import Spot, line_between
 from scenarios.stage import Stage
@@ -24,7 +28,10 @@ LOST_WAY = 110.0  # [m]
 EMERGENCY_FASTER = 25.0  # [m/s] than ego
 EMERGENCY_NEAR, EMERGENCY_WAIT, EMERGENCY_GONE = 50.0, 10.0, 50.0  # [m], [s], [m]
 INVADER_SPACING = 40.0  # [m]
+PASSERS, PASSERS_FROM = 3, 40.0  # who follow the first one, [m] behind ego's place where they come
 BLOCKED_NEAR, BLOCKED_WAIT = 13.0, 10.0  # [m], [s]
+BLOCKED_BEFORE, BLOCKED_STANDS = 12.0, 0.3  # [m] before the junction, [m/s]: ego waits there
+BLOCKED_PATIENCE = 3.0  # [s]
 
 
 async def hard_brake(stage: Stage, spec: ScenarioSpec) -> None:
@@ -121,14 +128,24 @@ async def blocked_intersection(stage: Stage, spec: ScenarioSpec) -> None:
     """Behind a turn with poor sight a car stands in the way for a while."""
     _, begin, end = stage.junction_ahead(spec)
     where = stage.spot_at(end).ahead(5.0).beside(0.0)
+    lights = ego_approach(stage, spec).signals()
     with stage.closed(
         stage.spot_at(begin).line(max(end - begin, 5.0)), stage.spot_at(end).line(25.0)
     ):
         await stage.triggered(spec)
         car = stage.place(stage.choose(stage.traffic_cars()), where)
 
+        async def waits_before() -> None:
+            """Who cannot leave a junction does not enter it, though its light lets it."""
+            stood = 0.0
+            while stood < BLOCKED_PATIENCE:
+                before = begin - BLOCKED_BEFORE < stage.ego_s < begin
+                stands = before and stage.speed < BLOCKED_STANDS and stage.may_go(lights)
+                stood = stood + stage.dt if stands else 0.0
+                await next_tick()
+
         async def over() -> None:
-            await stage.near(where, BLOCKED_NEAR)
+            await first(stage.near(where, BLOCKED_NEAR), waits_before())
             await stage.seconds(BLOCKED_WAIT)
 
         await stage.in_time(spec.name, over())
@@ -136,7 +153,7 @@ async def blocked_intersection(stage: Stage, spec: ScenarioSpec) -> None:
 
 
 async def parking_exit(stage: Stage, spec: ScenarioSpec) -> None:
-    """Ego stands parked between two cars and has to get into the traffic."""
+    """Ego stands parked between two cars and has to get into the traffic, which passes by."""
     given = Parameters(spec)
     side, spot = given.side(), Spot.near(stage.graph, spec.trigger)
     front = given.number("front_vehicle_distance", 20.0)
@@ -147,17 +164,25 @@ async def parking_exit(stage: Stage, spec: ScenarioSpec) -> None:
         stage.park(stage.choose(stage.cars()), place, side, 0.25)
         for place in (spot.ahead(front), spot.back(behind))
     ]
-    passer_by = await stage.bring(stage.choose(stage.cars()), spot.line(500.0), 0.0)
+    lane = spot.line(500.0)
+    passers = [await stage.bring(stage.choose(stage.cars()), lane, 0.0)]
     await stage.triggered(spec)
-    passer_by.wanted = float(spot.line(1.0).speed_limit[0])
+    passers[0].wanted = float(lane.speed_limit[0])
+    streams = _pass_by(stage, spot, passers, given.number("flow_distance", 25.0))
+    await first(stage.in_time(spec.name, stage.driven(front + 15.0)), streams)
+    stage.remove([*actors, *(passer.actor for passer in passers)])
 
-    async def leave() -> None:
-        await until(lambda: passer_by.s > 50.0)
-        stage.remove([passer_by.actor])
-        await stage.forever()
 
-    await first(stage.in_time(spec.name, stage.driven(front + 15.0)), leave())
-    stage.remove([*actors, passer_by.actor])
+async def _pass_by(stage: Stage, spot: Spot, passers: list[Mover], spacing: float) -> None:
+    """More come up behind the first one, each so far [m] behind the one before, and are gone."""
+    begin = spot.back(max(spacing, PASSERS_FROM))
+    line, start = begin.line(500.0), begin.beside(0.0)
+    for _ in range(PASSERS):
+        last = passers[-1]
+        await until(lambda last=last: math.dist(last.pose[:2], (start.x, start.y)) > spacing)
+        model = stage.choose(stage.traffic_cars())
+        passers.append(await stage.bring(model, line, float(line.speed_limit[0])))
+    await stage.forever()
 
 
 PLAYS: dict[str, Play] = {

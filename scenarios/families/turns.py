@@ -110,8 +110,8 @@ async def meets_green_light(stage: Stage, spec: ScenarioSpec) -> None:
     """Ego's light is green, but not for long."""
     ego = ego_approach(stage, spec, lights=True)
     await stage.triggered(spec)
-    lights = show(stage, ego, [(PHASE, [ego]), (0.0, [])])
-    await first(_out_of_junction(stage), stage.seconds(2.0 * PHASE), lights)
+    lights = show(stage, ego, [(PHASE, [ego]), (PHASE, [])], lasts=False)
+    await first(_out_of_junction(stage), lights)
 
 
 async def turns(stage: Stage, spec: ScenarioSpec) -> None:
@@ -134,15 +134,17 @@ async def drives_on(stage: Stage, spec: ScenarioSpec) -> None:
 
 
 async def show(
-    stage: Stage, ego: Approach, phases: Sequence[tuple[float, Sequence[Approach]]]
-) -> None:
-    """Let these go at a junction for so long [s]; the last phase lasts until broken off."""
+    stage: Stage, ego: Approach, phases: Sequence[tuple[float, Sequence[Approach]]],
+    lasts: bool = True,
+) -> None:  # fmt: skip
+    """Let these go at a junction for so long [s]; the last phase may last until broken off."""
     lights = Lights(stage, ego)
     try:
         for duration, green in phases:
             await lights.show_green(*green)
             await stage.seconds(duration)
-        await stage.forever()
+        if lasts:
+            await stage.forever()
     finally:
         lights.release()
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
 
 from carla_bridge.headless.towns import load_town
+from carla_bridge.session import Session
 from headway.road.frenet import route_poses
 from headway.road.lane_graph import LaneGraph, LaneKind, StopKind
 from headway.road.route import Route
@@ -37,6 +39,15 @@ def grid() -> LaneGraph:
 @pytest.fixture(scope="session")
 def ring() -> LaneGraph:
     return load_town("ring").lane_graph
+
+
+@pytest.fixture(scope="module")
+def sessions() -> Iterator[dict[str, Session]]:
+    """Sessions by town; see `played.session_in`."""
+    running: dict[str, Session] = {}
+    yield running
+    for session in running.values():
+        session.close()
 
 
 def route_over(graph: LaneGraph, kind: StopKind) -> tuple[Route, int, float]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import fields, replace
 
 import numpy as np
 
+from carla_bridge.session import Session
 from carla_bridge.simulator import CarlaSimulator, SimulatorConfig
 from headway.cli import build_driver, compose_drive
+from headway.interfaces import SelfDriving
 from headway.road.frenet import project_on_route
 from headway.road.lane_graph import LaneGraph, LaneKind
 from headway.road.route import Route
@@ -22,6 +25,13 @@ from scenarios.suites.spec import Parameter, Place, ScenarioSpec, Source
 
 HERE = Source("by hand", 0, "scenario")
 TRIGGER = 15.0  # [m] along the route
+
+
+def session_in(town: str, sessions: dict[str, Session]) -> Session:
+    """The session with a town, begun when it is first asked for."""
+    if town not in sessions:
+        sessions[town] = Session(town=town)
+    return sessions[town]
 
 
 def long_lane(graph: LaneGraph) -> Route:
@@ -77,13 +87,30 @@ class Lawless(PrivilegedPerception):
 
 
 def drive(session, route, spec, careful: bool, limit: float = 60.0, seed: int = 1,
-          careless: type[PrivilegedPerception] = Blind):  # fmt: skip
-    config, _ = compose_drive(["planner=mpc"])
+          careless: type[PrivilegedPerception] = Blind, *, planner: str = "mpc",
+          ego: SelfDriving | None = None, others: Sequence[ScenarioSpec] = ()):  # fmt: skip
+    """Play a scenario.
+
+    Args:
+        session: with the server.
+        route: ego's.
+        spec: of the scenario.
+        careful: whether ego sees what there is.
+        limit: [s].
+        seed: of the scenario's choices.
+        careless: what ego sees by, unless it is careful.
+        planner: that drives.
+        ego: drives by itself in its place.
+        others: scenarios that are played at the same time.
+    """
+    config, _ = compose_drive([f"planner={planner}"])
     driver = build_driver(config, session)
+    if ego is not None:
+        driver.planner = ego
     if not careful:
         driver.perception = careless()
     stage = Stage(session, route, seed)
-    cast = Cast(stage, PLAYS, [spec])
+    cast = Cast(stage, PLAYS, [spec, *others])
     simulator = CarlaSimulator(session, SimulatorConfig(), lambda session, seed: cast)
     simulator.disturbed = stage.disturbed
     episode = run_episode(simulator, driver, route, 1, EpisodeConfig(time_limit_s=limit))

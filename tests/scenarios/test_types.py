@@ -5,20 +5,19 @@ One type of each family is played in `make test`, all of them in `make test-scen
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
 import pytest
 
-from carla_bridge.session import Session
 from headway.road.lane_graph import LaneGraph, StopKind
 from headway.road.route import Route
 from headway.road.routing import plan_route
 from scenarios.junctions import Approach, Side
 from scenarios.suites import sites
-from tests.scenarios.played import TRIGGER, Blind, Lawless, drive, spec_of
+from tests.scenarios.played import TRIGGER, Blind, Lawless, drive, session_in, spec_of
 
 Site = Callable[[LaneGraph], Route]
 
@@ -116,20 +115,6 @@ TRIALS = [
     Trial("VanillaNonSignalizedTurnEncounterStopsign", stop_sign, fails="stop_sign"),
 ]
 marks = {True: (), False: (pytest.mark.slow,)}
-
-
-@pytest.fixture(scope="module")
-def sessions() -> Iterator[dict[str, Session]]:
-    running: dict[str, Session] = {}
-    yield running
-    for session in running.values():
-        session.close()
-
-
-def session_in(town: str, sessions: dict[str, Session]) -> Session:
-    if town not in sessions:
-        sessions[town] = Session(town=town)
-    return sessions[town]
 
 
 @pytest.mark.parametrize(
