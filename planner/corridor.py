@@ -12,7 +12,7 @@ from headway.frames import wrap_angle
 from headway.types import AgentKind, Array
 
 FAR = 1e9
-BEHIND = 60.0  # [m] of the route behind ego that is looked at: who comes up in another lane
+BEHIND = 120.0  # [m] of the route behind ego that is looked at: who comes up, in its lane or beside
 
 
 class Seen(IntEnum):

@@ -258,7 +258,7 @@ def share_of_way(done: float) -> float:
 
 def lane_options(
     config: LaneChangeConfig, path: Path, lanes: RouteLanes, hint: int, s: float, d: float,
-    speed: float, half_length: float, seen: Array, wish: float, bold: float = 0.0,
+    speed: float, half_length: float, seen: Array, width: Array, wish: float, bold: float = 0.0,
 ) -> list[LaneOption]:  # fmt: skip
     """Return the lanes that ego may be in now, the one it is in first.
 
@@ -272,19 +272,21 @@ def lane_options(
         speed: [m/s].
         half_length: [m].
         seen: (A, NUM_SEEN) the others from the route, see `planner.corridor.Seen`.
+        width: (A,) [m] beside its middle within which each is in the way of ego's.
         wish: [m/s] that the road allows.
         bold: [0, 1] how long ego has waited, see `Memory.boldness`.
     """
     length = max(config.least, config.time * speed)
     keep = LaneOption("keep", 0.0, 0.0, path, math.inf)
     look = s + half_length + 15.0 + 4.0 * speed
-    pace = _pace(seen, d, s, look)
+    pace = _pace(seen[np.abs(seen[:, corridor.D] - d) < width], s, look)
     out: list[LaneOption] = []
     for side in Side:
         offset, clear, reach = (float(a[hint, side]) for a in
                                 (lanes.offset, lanes.clear, lanes.reach))  # fmt: skip
         if math.isnan(offset):
             continue
+        there = seen[np.abs(seen[:, corridor.D] - offset) < width]
         inside = abs(d - offset) < abs(d)
         back = length + 5.0  # of way that the return takes
         if inside:
@@ -294,7 +296,9 @@ def lane_options(
             home = LaneOption(
                 "keep", 0.0, offset, shifted_path(path, hint, home_s, offset, 0.0, length), math.inf
             )
-            free = _lane_is_free(config, seen, 0.0, s, speed, half_length, bold)
+            free = _lane_is_free(
+                config, seen[np.abs(seen[:, corridor.D]) < width], s, speed, half_length, bold
+            )
             here = LaneOption(SIDE_NAMES[side], offset, offset, stay, s + reach - config.least)
             if not free or (clear <= length and reach >= back):
                 return [here]
@@ -303,33 +307,30 @@ def lane_options(
         begun = max(d / offset, 0.0)  # what was begun is not given up for want of room
         enough = way > config.room + config.room_time * speed + back or begun > BEGUN
         enough &= clear > length * (1.0 - begun)
-        faster = begun > BEGUN or min(_pace(seen, offset, s, look), wish) > pace + config.gain
-        if faster and enough and _lane_is_free(config, seen, offset, s, speed, half_length):
+        faster = begun > BEGUN or min(_pace(there, s, look), wish) > pace + config.gain
+        if faster and enough and _lane_is_free(config, there, s, speed, half_length):
             out_s = begins(s, d, 0.0, offset, length)
-            there = shifted_path(path, hint, out_s, 0.0, offset, length)
+            over = shifted_path(path, hint, out_s, 0.0, offset, length)
             ends_s = s + reach - config.least
-            out.append(LaneOption(SIDE_NAMES[side], offset, offset, there, ends_s))
+            out.append(LaneOption(SIDE_NAMES[side], offset, offset, over, ends_s))
     if abs(d) > 1.2:  # off the route's lane, and no lane of ours beside it: back
         keep = LaneOption("keep", 0.0, d, shifted_path(path, hint, s, d, 0.0, length), math.inf)
     return [keep, *out]
 
 
-def _pace(seen: Array, offset: float, begin: float, end: float) -> float:
-    """Speed [m/s] of the slowest in the lane at `offset` [m] from s = `begin` to `end`, or inf."""
-    there = np.abs(seen[:, corridor.D] - offset) < 1.5
-    there &= (seen[:, corridor.S] > begin) & (seen[:, corridor.REAR] < end)
+def _pace(seen: Array, begin: float, end: float) -> float:
+    """Speed [m/s] of the slowest of those `seen` in a lane from s = `begin` to `end`, or inf."""
+    there = (seen[:, corridor.S] > begin) & (seen[:, corridor.REAR] < end)
     return float(seen[there, corridor.SPEED].min(initial=math.inf))
 
 
 def _lane_is_free(
-    config: LaneChangeConfig, seen: Array, offset: float, s: float, speed: float,
-    half_length: float, bold: float = 0.0,
+    config: LaneChangeConfig, seen: Array, s: float, speed: float, half_length: float,
+    bold: float = 0.0,
 ) -> bool:  # fmt: skip
-    """Whether there is a gap in the lane at `offset` [m]: nobody beside, ahead or coming up."""
+    """Whether there is a gap among those `seen` in a lane: nobody beside, ahead or coming up."""
     insist = 1.0 + bold * (config.insist - 1.0)
-    there = np.abs(seen[:, corridor.D] - offset) < 1.6
-    front, rear = seen[there, corridor.FRONT], seen[there, corridor.REAR]
-    v = seen[there, corridor.SPEED]
+    front, rear, v = (seen[:, c] for c in (corridor.FRONT, corridor.REAR, corridor.SPEED))
     ahead = rear - (s + half_length)
     needed = config.front_gap + 0.5 * speed + np.maximum(speed**2 - v**2, 0.0) / 5.0
     behind = (s - half_length) - front

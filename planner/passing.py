@@ -113,7 +113,7 @@ def find_hurdle(
         stays: (A,) bool, who is taken to stay where it is.
         crawls: (A,) bool, who is taken to go on as slowly as it does.
     """
-    right, left = _edges(agents, seen)
+    right, left = edges(agents, seen)
     margin = margins[agents.kind]
     group, target = _group(config, ego, seen, stays, right - margin, left + margin, half_width)
     if not group.any() or not ((stays | crawls) & (agents.kind != AgentKind.WALKER))[group].all():
@@ -138,7 +138,7 @@ def find_hurdle(
     if ((waits_at > end) & (waits_at < gone + config.queue)).any():
         return None
     first, last = np.searchsorted(itinerary.s, (begin, gone))
-    way = slice(first, last + 1)
+    way = slice(min(first, len(itinerary.s) - 1), last + 1)
     room = float((lanes.half[way] + lanes.oncoming[way]).min())
     if target + half_width + 0.2 > room:
         return None
@@ -218,7 +218,7 @@ def overtake(
     if not beside and own < 1.0:
         times = [_time_to(max(at - ego.s, 0.0), ego.speed, top, config.accel)
                  for at in (leaves, clear)]  # fmt: skip
-        comes = _edges(agents, seen)[0] < target + half_width + EDGE
+        comes = edges(agents, seen)[0] < target + half_width + EDGE
         comes &= (seen[:, corridor.D] > 0.5 * lanes.half[hint]) & (
             np.abs(seen[:, corridor.HEADING]) > 1.0
         )
@@ -287,7 +287,7 @@ def kerb_stop(
     return at
 
 
-def _edges(agents: Agents, seen: Array) -> tuple[Array, Array]:
+def edges(agents: Agents, seen: Array) -> tuple[Array, Array]:
     """Offsets (A,) [m] of the rightmost and leftmost point of each from the route."""
     turn = seen[:, corridor.HEADING]
     across = agents.extent[:, 0] * np.abs(np.sin(turn)) + agents.extent[:, 1] * np.abs(np.cos(turn))

@@ -15,7 +15,7 @@ from planner.homotopies import LaneOption, lane_options, route_lanes
 from planner.idm import IdmPlanner
 from planner.mpc.config import MpcConfig
 from planner.mpc.stages import Lateral
-from planner.passing import LOOK, Hurdle, find_hurdle, kerb_stop, overtake, pull_over
+from planner.passing import LOOK, Hurdle, edges, find_hurdle, kerb_stop, overtake, pull_over
 
 ONE_LANE = ("overtake", "pull_over")  # no lane is changed to for good
 SLOW_PACE = 0.6  # of the speed that the road allows, in the slower profiles
@@ -140,14 +140,17 @@ class Ways:
             return [pull_over(config.passing, config.lanes, lanes, path, hint, ego, half_width)]
         self._kerb_s = 0.0
         wish = min(float(rules.itinerary.speed[hint]), goal.speed_cap)
+        margins = rules.config.rules.margins()
+        right, left = edges(scene.agents, seen)
+        width = 0.5 * (left - right) + half_width + margins[scene.agents.kind]
         options = lane_options(
-            config.lanes, path, lanes, hint, ego.s, ego.d, ego.speed, ego.half_length, seen, wish,
-            rules.memory.boldness(rules.config.rules),
+            config.lanes, path, lanes, hint, ego.s, ego.d, ego.speed, ego.half_length, seen, width,
+            wish, rules.memory.boldness(rules.config.rules),
         )  # fmt: skip
         crawls = rules.memory.crawled(scene.agents.id, config.passing.stood)
         crawls &= seen[:, corridor.SPEED] + config.passing.gain < wish
         self._hurdle = hurdle = find_hurdle(
-            config.passing, lanes, rules.itinerary, ego, half_width, rules.config.rules.margins(),
+            config.passing, lanes, rules.itinerary, ego, half_width, margins,
             scene.agents, seen, self.stays, crawls,
         )  # fmt: skip
         if hurdle is None or options[0].name != "keep":

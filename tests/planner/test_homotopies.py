@@ -68,6 +68,7 @@ def test_no_change_begins_that_would_end_in_a_junction(beside):
             10.0,
             2.4,
             slow_ahead(float(route.s[i])),
+            np.full(1, 1.6),
             13.0,
         )
         offered.append("change_right" in [option.name for option in options])
@@ -89,7 +90,18 @@ def ways_home(beside, i: int, speed: float, seen: np.ndarray, bold: float = 0.0)
     path = Path(route.xyz[:, :2].copy(), route.s, route.yaw, route.curvature, route.speed_limit)
     d = float(lanes.offset[i, Side.RIGHT])
     options = lane_options(
-        LaneChangeConfig(), path, lanes, i, float(route.s[i]), d, speed, 2.4, seen, 13.0, bold
+        LaneChangeConfig(),
+        path,
+        lanes,
+        i,
+        float(route.s[i]),
+        d,
+        speed,
+        2.4,
+        seen,
+        np.full(len(seen), 1.6),
+        13.0,
+        bold,
     )
     return {option.name: option for option in options}
 
@@ -104,6 +116,19 @@ def test_the_way_home_needs_a_gap_that_the_follower_can_keep(beside):
     # Who has waited for long asks for twice the braking, and half the reaction: 14 + 10 + 50 m.
     assert "keep" not in ways_home(beside, i, 0.0, follower(75.0, 20.0, s))
     assert "keep" in ways_home(beside, i, 0.0, follower(75.0, 20.0, s), bold=1.0)
+
+
+def test_who_stands_half_in_the_next_lane_blocks_it(beside):
+    route, lanes, _ = beside
+    i = int(np.flatnonzero(lanes.clear[:, Side.RIGHT] > 80.0)[0])
+    s, path = float(route.s[i]), Path(route.xyz[:, :2], route.s, route.yaw, route.curvature, None)
+    seen = slow_ahead(s)
+    seen[0, Seen.SPEED], seen[0, Seen.D] = 0.0, -1.2  # 2.3 m beside the next lane's middle
+    for width, offered in ((2.2, True), (2.4, False)):
+        options = lane_options(
+            LaneChangeConfig(), path, lanes, i, s, 0.0, 5.0, 2.4, seen, np.full(1, width), 13.0
+        )
+        assert ("change_right" in [option.name for option in options]) == offered
 
 
 def test_one_arrives_in_the_lane_beside_the_route_too(beside):

@@ -115,6 +115,22 @@ def test_a_stream_of_oncoming_traffic_is_waited_for_where_one_can_still_turn_out
     assert (gap < 13.0).all()
 
 
+@pytest.mark.parametrize(("pace", "overtaken"), [(2.8, True), (10.0, False)])
+def test_who_crawls_is_overtaken_on_the_oncoming_lane_and_who_drives_is_not(
+    grid, straight, pace, overtaken
+):
+    sides = (-1.0, -2.0 * HALF)  # the lane to the right is no way out
+    leads = [
+        Scripted(along(straight, lambda t: 45.0 + pace * t, d), AgentKind.TWO_WHEELER, (0.9, 0.3))
+        for d in sides
+    ]
+    world = World(grid, straight, leads, start_s=5.0, driver=make_driver(MpcPlanner()))
+    world.drive(25.0, lambda w: w.s_d()[0][-1] > min(60.0 + pace * w.t, straight.length - 30.0))
+    assert_clear(world)
+    assert (world.s_d()[0][-1] > 50.0 + pace * world.t) == overtaken
+    assert ("overtake" in {r.plan_name for r in world.driver.trace.records}) == overtaken
+
+
 def test_who_waits_at_a_red_light_is_not_overtaken(grid):
     _, route, itinerary = spot(grid, StopKind.LIGHT, 0)
     line = float(itinerary.stop_s[0])

@@ -80,6 +80,10 @@ SLOW = {"flow_speed": 10.0, "source_dist_interval": (25.0, 70.0)}
 TRIALS = [
     Trial("Accident", sites.two_lanes, {"distance": 50.0}),
     Trial("HazardAtSideLane", sites.two_lanes, {"distance": 40.0}, quick=True),
+    *(
+        Trial(f"{kind}TwoWays", sites.two_ways, {"distance": 60.0}, limit=120.0)
+        for kind in ("Accident", "ConstructionObstacle", "HazardAtSideLane", "ParkedObstacle")
+    ),
     Trial("ParkingCutIn", sites.parking_lane, quick=True),
     Trial("HardBreakRoute", sites.two_ways, quick=True),
     Trial("PedestrianCrossing", turn(0, None, number=1)),
