@@ -56,7 +56,7 @@ DIFFICULTIES: Mapping[str, Mapping[str, float]] = {
 # Ranges of the parameters that do not depend on the place, as Bench2Drive's routes have them
 # (docs/upstream_scenarios.md, section 1).
 OBSTACLE = {"distance": (40, 45)}
-TWO_WAYS = {"distance": (40, 45), "frequency": ((35, 70), (110, 180))}
+TWO_WAYS = {"distance": (40, 45), "frequency": ((40, 70), (150, 200))}
 PARAMETERS: Mapping[str, Mapping[str, tuple]] = {
     **dict.fromkeys(
         ("Accident", "ConstructionObstacle", "ParkedObstacle", "StaticCutIn"), OBSTACLE
@@ -72,7 +72,7 @@ PARAMETERS: Mapping[str, Mapping[str, tuple]] = {
     "InvadingTurn": {"distance": (50, 60), "offset": (0.18, 0.34)},
     "ParkingCrossingPedestrian": {"distance": (36, 45), "crossing_angle": (0, 12)},
     "ParkingExit": {"front_vehicle_distance": (9, 10), "behind_vehicle_distance": (9, 10)},
-    "VehicleOpensDoorTwoWays": {"distance": (40, 55), "frequency": ((30, 40), (89, 98))},
+    "VehicleOpensDoorTwoWays": {"distance": (40, 55), "frequency": ((40, 60), (130, 160))},
     "YieldToEmergencyVehicle": {"distance": (26, 30)},
 }  # fmt: skip
 

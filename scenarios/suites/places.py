@@ -136,6 +136,8 @@ def _flow_ends(graph: LaneGraph, turn: int, side: Side) -> Iterator[Site]:
     for site, approach in _junctions(graph, turn, False, sites.met_from(side)):
         other = approach.others(side)[0]
         line = other.line(90.0, 70.0)
+        if abs(wrap_angle(float(line.yaw[-1] - other.end.yaw))) > BEND:
+            continue  # at the foot of a T those who come have to turn
         ends = (Spot(graph, int(line.lane[k]), float(line.lane_s[k])).beside(0.0) for k in (0, -1))
         places = dict(zip(("start_actor_flow", "end_actor_flow"), ends, strict=True))
         yield Site(site.route, site.trigger_s, {**_flow(graph, other.lane, GAPS), **places})
