@@ -126,7 +126,8 @@ def find_hurdle(
     if walks.any():
         return None
     first_row = np.argmin(np.where(group, seen[:, corridor.REAR], math.inf))
-    speed = float(np.where(stays, 0.0, seen[:, corridor.SPEED])[group].max())
+    # One that rolls back is as far ahead as it is now.
+    speed = max(float(np.where(stays, 0.0, seen[:, corridor.SPEED])[group].max()), 0.0)
     by = _time_to(
         end + ego.half_length + 0.5 - ego.s, ego.speed - speed, config.speed, config.accel
     )

@@ -46,6 +46,8 @@ from planner.mpc.ways import Ways
 from planner.scoring import rates, totals
 
 NO_RESIDUAL = (0.0,) * NUM_RESIDUALS
+STANDS = 0.1  # [m/s] a plan that gets no faster stands
+STRAIGHTEN = 0.3  # [rad/s] with which the wheels come back meanwhile
 HOLDS = ("yield", "stop")  # where the rules would let one go
 
 
@@ -285,6 +287,12 @@ class MpcPlanner:
         then, inputs = self._last.states[0].tolist(), self._last.inputs[0].tolist()
         moved = step(then, inputs, self._car.tolist(), NO_RESIDUAL, since, np)
         x0[int(ModelState.ACCEL) :] = moved[int(ModelState.ACCEL) :]
+        if self._last.states[:, StateIndex.SPEED].max() < STANDS:
+            # Wheels at the lock cost nothing while ego stands, and going with them would: it would
+            # never go again. They come back to the middle meanwhile.
+            turn = STRAIGHTEN * since
+            for c in (int(ModelState.STEER), int(ModelState.STEER_CMD)):
+                x0[c] -= min(max(x0[c], -turn), turn)
         return x0
 
     def _stages(

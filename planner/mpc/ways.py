@@ -148,7 +148,7 @@ class Ways:
             wish, rules.memory.boldness(rules.config.rules),
         )  # fmt: skip
         crawls = rules.memory.crawled(scene.agents.id, config.passing.stood)
-        crawls &= seen[:, corridor.SPEED] + config.passing.gain < wish
+        crawls &= same & (seen[:, corridor.SPEED] + config.passing.gain < wish)
         self._hurdle = hurdle = find_hurdle(
             config.passing, lanes, rules.itinerary, ego, half_width, margins,
             scene.agents, seen, self.stays, crawls,

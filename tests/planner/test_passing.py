@@ -15,6 +15,7 @@ from language.route import RouteLanguage
 from planner.mpc.planner import MpcPlanner
 
 from .harness import Scripted, World, along, make_driver
+from .harness import straight as towards
 from .test_drive import assert_clear, front, spot
 
 HALF = 1.75  # [m] half a lane of this town
@@ -129,6 +130,17 @@ def test_who_crawls_is_overtaken_on_the_oncoming_lane_and_who_drives_is_not(
     assert_clear(world)
     assert (world.s_d()[0][-1] > 50.0 + pace * world.t) == overtaken
     assert ("overtake" in {r.plan_name for r in world.driver.trace.records}) == overtaken
+
+
+@pytest.mark.parametrize("turn", [0.5 * np.pi, np.pi])
+def test_who_crawls_across_or_towards_ego_is_nothing_to_pass(grid, straight, turn):
+    x, y, _, yaw = route_poses(straight, np.array([STANDS + 20.0]), 0.0)[0]
+    begin = np.array([x, y]) - 9.0 * np.array([np.cos(yaw + turn), np.sin(yaw + turn)])
+    crawler = Scripted(towards(*begin, yaw + turn, lambda t: 1.5 * t))
+    world = World(grid, straight, [crawler], start_s=5.0, driver=make_driver(MpcPlanner()))
+    world.drive(9.0)
+    assert_clear(world)
+    assert "overtake" not in {r.plan_name for r in world.driver.trace.records}
 
 
 def test_who_waits_at_a_red_light_is_not_overtaken(grid):
