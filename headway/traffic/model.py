@@ -30,6 +30,7 @@ EGO = 0  # row of ego in the fleet
 FUTURE_POINTS = 18  # samples of ego's way ahead, 10 m apart
 WEIGH_PERIOD = 0.5  # [s]
 CLOSED_REACH = 1.75  # [m] from a closed line that is its lane
+AWAY, AWAY_ROOM = 60.0, 12.0  # [m] from ego, and around who is sent away from a closed line
 RETRY = 2.0  # [s] until an agent for which no place was found is tried again
 
 
@@ -176,8 +177,22 @@ class TrafficModel:
             self.road, self._fleet, self._crowd, self._reach, self._closed, row, EGO, first,
             self._rng,
         )  # fmt: skip
-        if p < 0:
-            return None
+        return None if p < 0 else self._put(row, p, speed)
+
+    def _send_away(self, row: int) -> Placement | None:
+        """Put vehicle `row` on the free place that is farthest from ego."""
+        fleet, point = self.fleet, self.road.point
+        lane = self.road.lane[point["lane"]]
+        free = lane["driving"] & (lane["junction"] < 0) & ~self._closed
+        free &= (point["s"] > AWAY_ROOM) & (lane["length"] - point["s"] > AWAY_ROOM)
+        for other in np.flatnonzero(fleet.active):
+            free &= np.hypot(point["x"] - fleet.x[other], point["y"] - fleet.y[other]) > AWAY_ROOM
+        far = np.hypot(point["x"] - fleet.x[EGO], point["y"] - fleet.y[EGO])
+        p = int(np.argmax(np.where(free, far, -1.0)))
+        return self._put(row, p, 0.0) if free[p] and far[p] > AWAY else None
+
+    def _put(self, row: int, p: int, speed: float) -> Placement:
+        """Put vehicle `row` on lane point `p` [m/s]."""
         clear_memory(self._fleet, row)
         at = self.road.point[p]
         spot = Placement(
@@ -225,7 +240,7 @@ class TrafficModel:
         """
         self.look(now)
         self._turn = (self._turn + 1) % 5
-        vehicles = self._recycle("vehicles", now, self._vehicle_gone, self.place_vehicle)
+        vehicles = self._recycle("vehicles", now, self._vehicle_gone, self._place_again)
         walkers = self._recycle("walkers", now, self._walker_gone, self.place_walker)
         return vehicles, walkers
 
@@ -253,13 +268,19 @@ class TrafficModel:
             moved.append(spot)
         return moved
 
+    def _place_again(self, row: int) -> Placement | None:
+        """Who stands on a closed line has to go even where ego's surroundings are full."""
+        spot = self.place_vehicle(row)
+        return self._send_away(row) if spot is None and self._on_closed_line(row) else spot
+
+    def _on_closed_line(self, row: int) -> bool:
+        x, y = self.fleet.x[row], self.fleet.y[row]
+        return bool(_near(x, y, self._closed_xy[:, 0], self._closed_xy[:, 1]).any())
+
     def _vehicle_gone(self, row: int) -> bool:
-        fleet = self.fleet
-        if not fleet.active[row]:
+        if not self.fleet.active[row]:
             return False
-        if _near(fleet.x[row], fleet.y[row], self._closed_xy[:, 0], self._closed_xy[:, 1]).any():
-            return True
-        return vehicle_is_gone(
+        return self._on_closed_line(row) or vehicle_is_gone(
             self.road, self._fleet, self._crowd, row, EGO, self._future, self._num_future
         )
 

@@ -218,6 +218,28 @@ def test_aggressive_drivers_are_faster_and_jaywalkers_cross_anywhere(grid):
     assert not {c for c in street.collisions if fleet.speed[c[1]] > 0.5}
 
 
+def test_who_is_on_a_closed_line_goes_even_where_it_is_full():
+    from carla_bridge.headless.towns import load_town
+
+    ring = load_town("ring").lane_graph
+    street = Street(ring, TrafficConfig(120, 0, 0, 0), 1)
+    fleet = street.model.fleet
+    lanes, count = np.unique(fleet.plan[1:, 0][fleet.active[1:]], return_counts=True)
+    lane = int(lanes[np.argmax(count)])
+    closed = ring.xyz[ring.points(lane), :2]
+    street.model.keep_off(closed)
+
+    def on_it() -> int:
+        near = np.hypot(fleet.x[1:, None] - closed[:, 0], fleet.y[1:, None] - closed[:, 1])
+        return int(((near.min(axis=1) < 1.2) & fleet.active[1:]).sum())
+
+    begin = on_it()
+    assert begin >= 4
+    for _ in range(60):
+        street.step()
+    assert on_it() <= 1
+
+
 def test_same_seed_gives_the_same_bits(grid):
     def state(seed):
         street, _ = run(grid, 8.0, seed)
