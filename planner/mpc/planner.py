@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -289,10 +290,11 @@ class MpcPlanner:
         x0[int(ModelState.ACCEL) :] = moved[int(ModelState.ACCEL) :]
         if self._last.states[:, StateIndex.SPEED].max() < STANDS:
             # Wheels at the lock cost nothing while ego stands, and going with them would: it would
-            # never go again. They come back to the middle meanwhile.
-            turn = STRAIGHTEN * since
+            # never go again. They come back to the road's bend meanwhile.
+            assert self._road is not None
+            bend = math.atan(ego.wheelbase * float(self._road.curvature[self.rules.memory.hint]))
             for c in (int(ModelState.STEER), int(ModelState.STEER_CMD)):
-                x0[c] -= min(max(x0[c], -turn), turn)
+                x0[c] += min(max(bend - x0[c], -STRAIGHTEN * since), STRAIGHTEN * since)
         return x0
 
     def _stages(
