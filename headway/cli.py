@@ -294,16 +294,12 @@ def _report(folder: Path) -> None:
 def play_job(bench: BenchConfig, overrides: list[str], job: Job) -> dict[str, Any]:
     """Drive one route of a suite and keep the drive; runs in a worker of `headway bench`."""
     from scenarios.bench import keep_metrics, play_route, row_of, session_in  # noqa: PLC0415
-    from scenarios.bench_jobs import spec_of  # noqa: PLC0415
+    from scenarios.bench_jobs import spec_of, with_traffic  # noqa: PLC0415
     from scenarios.recording import keep_drive  # noqa: PLC0415
-    from scenarios.suites.spec import RouteSpec  # noqa: PLC0415
 
     spec = spec_of(bench, job.route)
-    if isinstance(spec, RouteSpec) and not any(i.startswith("traffic=") for i in overrides):
-        overrides = [*(f"traffic.{k}={value:g}" for k, value in spec.traffic.items()), *overrides]
-    config, _ = compose_drive(
-        [f"planner={job.planner}", f"town={job.town}", f"seed={job.seed}", *overrides]
-    )
+    mine = [f"planner={job.planner}", f"town={job.town}", f"seed={job.seed}"]
+    config, _ = compose_drive([*mine, *with_traffic(spec, overrides)])
     session = session_in(job.town)
     background = _traffic_maker(config)(session, job.seed)
     driver = build_driver(config, session)

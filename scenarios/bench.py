@@ -35,6 +35,7 @@ from scenarios.openscenario.world import StoryStage
 from scenarios.parquet import write_parquet
 from scenarios.results import save_name, write_results
 from scenarios.scores import Outcome, ScoreVersion, driving_score, succeeded
+from scenarios.spots import first_junction
 from scenarios.stage import Stage
 from scenarios.suites.openscenario_spec import Drivable, StorySpec
 from scenarios.suites.spec import RouteSpec, Suite
@@ -152,8 +153,8 @@ def row_of(spec: Drivable, episode: Episode, stage: Stage, score: str) -> Row:
 def _past_junction(completion: float, stage: Stage) -> bool:
     """Whether ego came 8 m into the first junction of its route, as Bench2Drive counts it."""
     route = stage.route
-    inside = np.flatnonzero(stage.graph.junction[route.lane] >= 0)
-    return bool(len(inside)) and completion * route.length > float(route.s[inside[0]]) + 8.0
+    junction = first_junction(stage.graph, route)
+    return bool(junction and completion * route.length > float(route.s[junction[0]]) + 8.0)
 
 
 def outcome_of(episode: Episode, stage: Stage, version: ScoreVersion) -> Outcome:

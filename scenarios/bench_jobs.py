@@ -18,7 +18,7 @@ from scenarios.suites.openscenario import read_stories
 from scenarios.suites.openscenario_spec import Drivable
 from scenarios.suites.own import is_own, own_suite
 from scenarios.suites.runner import is_scenario_file, read_scenarios
-from scenarios.suites.spec import Suite, SuiteError
+from scenarios.suites.spec import RouteSpec, Suite, SuiteError
 from scenarios.suites.triggers import with_scenarios
 
 # When a route ends (docs/upstream_formats.md, section 2). Leaderboard 2 gives 300 s and, for each
@@ -209,6 +209,13 @@ def suite_in(path: str, triggers: str = "") -> Suite:
 def _has_stories(path: str) -> bool:
     """Whether a suite consists of OpenSCENARIO files."""
     return not is_own(path) and (path.endswith(".xosc") or Path(path).is_dir())
+
+
+def with_traffic(spec: Drivable, overrides: Sequence[str]) -> list[str]:
+    """What a route asks of its background, before what the command line says, which wins."""
+    if not isinstance(spec, RouteSpec) or any(item.startswith("traffic=") for item in overrides):
+        return list(overrides)
+    return [*(f"traffic.{name}={value:g}" for name, value in spec.traffic.items()), *overrides]
 
 
 def spec_of(config: BenchConfig, route: str) -> Drivable:

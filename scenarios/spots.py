@@ -39,6 +39,11 @@ class Spot:
         lane, s, _ = nearest_lane(graph, place.x, place.y, place.yaw, z=place.z)
         if lane < 0:
             raise ValueError(f"{graph.name}: no driving lane near x {place.x:.1f}, y {place.y:.1f}")
+        return Spot.within(graph, lane, s)
+
+    @staticmethod
+    def within(graph: LaneGraph, lane: int, s: float) -> Spot:
+        """The place at `s` [m]; projections may lie a little beyond a lane's end."""
         return Spot(graph, lane, min(s, float(graph.length[lane])))
 
     @property
@@ -107,8 +112,18 @@ class Spot:
         if lane < 0 or not self._drives(lane):
             where = "left" if side > 0 else "right"
             raise ValueError(f"{self._words} has no driving lane on its {where}")
-        s = same_place(self.graph, self.lane, self.s, lane)
-        return Spot(self.graph, lane, min(s, float(self.graph.length[lane])))
+        return Spot.within(self.graph, lane, same_place(self.graph, self.lane, self.s, lane))
+
+    def across(self, side: int) -> float:
+        """How far left [m] the middle of the lane beside this one lies.
+
+        Args:
+            side: 1 for the left one, -1 for the right one.
+
+        Raises:
+            ValueError: there is none.
+        """
+        return side * 0.5 * (self.width + self.next_lane(side).width)
 
     def oncoming(self) -> Spot:
         """The place abreast in the innermost lane of the other direction.
@@ -123,7 +138,7 @@ class Spot:
         if other < 0 or not self._drives(other):
             raise ValueError(f"{self._words} has no oncoming lane")
         x, y, _, _ = pose_at(self.graph, self.lane, self.s)
-        return Spot(self.graph, other, project(self.graph, other, x, y)[0])
+        return Spot.within(self.graph, other, project(self.graph, other, x, y)[0])
 
     def left_lane(self) -> Spot:
         """The place abreast in the lane on the left, whichever way that one goes.
@@ -215,6 +230,21 @@ class Spot:
 def line_between(source: Spot, sink: Spot) -> Route:
     """The line from one place to another, lane changes included."""
     return plan_route(source.graph, source.lane, source.s, sink.lane, sink.s)
+
+
+def first_junction(graph: LaneGraph, line: Route, row: int = 0) -> tuple[int, int] | None:
+    """The first junction on a line from a row on, None where it leads through none.
+
+    Returns:
+        The junction's first row and the first one behind it, the line's last where it ends there.
+    """
+    inside = graph.junction[line.lane[row:]] >= 0
+    if not inside.any():
+        return None
+    begin = int(inside.argmax())
+    behind = ~inside[begin:]
+    end = begin + int(behind.argmax()) if behind.any() else len(inside) - 1
+    return row + begin, row + end
 
 
 def straight_on(graph: LaneGraph, lane: int) -> int:

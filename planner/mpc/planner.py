@@ -341,6 +341,8 @@ def _held(forecast: Forecast, agents: Agents, stays: Array) -> Forecast:
 
     A forecast lets whoever stands set off at any moment, so that there would be no way around it.
     """
+    if not stays.any():
+        return forecast
     mean, covariance = forecast.mean.copy(), forecast.covariance.copy()
     mean[:, :, stays] = agents.pose[stays][:, None]
     covariance[:, :, stays] = 0.0

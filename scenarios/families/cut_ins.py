@@ -9,9 +9,8 @@ import math
 
 from headway.vehicle import vehicle_info
 from scenarios.cast import Play
-from scenarios.movers import Mover
 from scenarios.script import first, next_tick, until
-from scenarios.spots import Spot, line_between
+from scenarios.spots import Spot, first_junction, line_between
 from scenarios.stage import Stage
 from scenarios.suites.parameters import Parameters
 from scenarios.suites.spec import ScenarioSpec
@@ -31,8 +30,7 @@ async def static_cut_in(stage: Stage, spec: ScenarioSpec) -> None:
     side, begin = given.side(), Spot.near(stage.graph, spec.trigger)
     start = begin.ahead(given.number("distance", 100.0))
     spots = [start.ahead(ROW * k) for k in range(6)]
-    width = spots[2].next_lane(side).width
-    beside = side * 0.5 * (spots[2].width + width)
+    beside = spots[2].across(side)
     models = stage.vehicles(base_type="car", has_lights="true")
     lane = spots[0].next_lane(side)
     with stage.closed(line_between(begin, spots[-1]), lane.line(5.0 * ROW)):
@@ -72,7 +70,7 @@ async def highway_cut_in(stage: Stage, spec: ScenarioSpec) -> None:
         mover.accel, mover.brake = 3.0, 6.0
         mover.wanted = 0.8 * stage.speed
         await stage.seconds(0.3)
-        await _into_lane(stage, mover, 2.0)
+        await stage.shift(mover, Spot.near(stage.graph, mover.place).across(1), 2.0)
         await stage.seconds(3.0)
     stage.remove([mover.actor])
 
@@ -107,18 +105,8 @@ def _names_a_side(spec: ScenarioSpec) -> bool:
 def _through_junction(spot: Spot) -> float:
     """[m] from a place to the end of the next junction, straight on."""
     line = spot.line(400.0)
-    inside = spot.graph.junction[line.lane] >= 0
-    if not inside.any():
-        return 0.0
-    first_in = int(inside.argmax())
-    behind = ~inside[first_in:]
-    return float(line.s[first_in + int(behind.argmax())] if behind.any() else line.s[-1])
-
-
-async def _into_lane(stage: Stage, mover: Mover, duration: float) -> None:
-    """Move one lane to the left."""
-    here = Spot.near(stage.graph, mover.place)
-    await stage.shift(mover, 0.5 * (here.width + here.next_lane(1).width), duration)
+    junction = first_junction(spot.graph, line)
+    return float(line.s[junction[1]]) if junction else 0.0
 
 
 PLAYS: dict[str, Play] = {

@@ -17,7 +17,7 @@ from scenarios.cast import Play
 from scenarios.flows import BICYCLES, flow
 from scenarios.junctions import Lights, ego_approach
 from scenarios.script import Branch, first
-from scenarios.spots import Spot, line_between
+from scenarios.spots import Spot, first_junction, line_between
 from scenarios.stage import Stage
 from scenarios.suites.parameters import Parameters
 from scenarios.suites.spec import ScenarioSpec, SuiteError
@@ -121,12 +121,10 @@ async def _among(
 
 def _until_behind_junction(line: Route, graph: LaneGraph) -> Route:
     """As much of a line as leads through its first junction and a little on."""
-    inside = graph.junction[line.lane] >= 0
-    if not inside.any():
+    junction = first_junction(graph, line)
+    if junction is None:
         return line
-    begin = int(inside.argmax())
-    end = begin + int((~inside[begin:]).argmax())
-    kept = slice(0, int(np.searchsorted(line.s, line.s[end] + BEHIND)) + 1)
+    kept = slice(0, int(np.searchsorted(line.s, line.s[junction[1]] + BEHIND)) + 1)
     return replace(line, **{f.name: getattr(line, f.name)[kept] for f in fields(line)[1:]})
 
 

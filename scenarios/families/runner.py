@@ -15,7 +15,7 @@ from scenarios.families.pedestrians import vehicle_turning_route
 from scenarios.flows import flow, straight_line
 from scenarios.movers import Mover
 from scenarios.script import first, next_tick, until
-from scenarios.spots import Spot, line_between
+from scenarios.spots import Spot, first_junction, line_between
 from scenarios.stage import Stage
 from scenarios.suites.spec import Other, Place, ScenarioSpec, SuiteError
 
@@ -208,8 +208,7 @@ async def _ego_stands_near(stage: Stage, who: Mover | Place) -> None:
 
 async def _into_lane(stage: Stage, mover: Mover, side: int) -> None:
     """Change into the lane on the left (1) or right (-1) along so much of its way."""
-    spot = Spot.near(stage.graph, mover.place)
-    to = side * 0.5 * (spot.width + spot.next_lane(side).width)
+    to = Spot.near(stage.graph, mover.place).across(side)
     begin = mover.s + CHANGE_BEFORE
     # It steers for a point ahead, so that is the one to be moved over.
     while (part := (mover.s + mover.look - begin) / CHANGE) < 1.0 and not mover.hit:
@@ -220,8 +219,8 @@ async def _into_lane(stage: Stage, mover: Mover, side: int) -> None:
 
 def _to_junction(stage: Stage, line: Route) -> float:
     """[m] along a line to the next junction; its length where none comes."""
-    inside = stage.graph.junction[line.lane] >= 0
-    return float(line.s[np.argmax(inside)]) if inside.any() else line.length
+    junction = first_junction(stage.graph, line)
+    return float(line.s[junction[0]]) if junction else line.length
 
 
 def _others(spec: ScenarioSpec, count: int) -> tuple[Other, ...]:

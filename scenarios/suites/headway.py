@@ -20,8 +20,8 @@ from headway.road.routing import route_through
 from headway.types import Array
 from scenarios.suites import weathers
 from scenarios.suites.places import PLACES, Given, Places, Site
-from scenarios.suites.spec import Parameter, Place, RouteSpec, ScenarioSpec, Source
-from scenarios.suites.write import keypoints_of
+from scenarios.suites.spec import Place, RouteSpec, Source
+from scenarios.suites.write import keypoints_of, scenario_on
 
 NUM_DRAWN = 12  # sites among which the one that is farthest from those in use is taken
 CHANGING = 6  # each so manieth route's weather changes along the way
@@ -155,12 +155,8 @@ def _route(
     number: int, kind: str, town: str, site: Site, given: Given, difficulty: str,
     draw: np.random.Generator,
 ) -> RouteSpec:  # fmt: skip
-    route = site.route
-    k = int(np.searchsorted(route.s, site.trigger_s))
-    x, y, z = map(float, route.xyz[k])
-    trigger = Place(x, y, z, float(route.yaw[k]))
-    parameters = {name: Parameter(_words(value), HERE) for name, value in given.items()}
-    scenario = ScenarioSpec(f"{kind}_1", kind, trigger, parameters, HERE)
+    words = {name: _words(value) for name, value in given.items()}
+    scenario = scenario_on(site.route, site.trigger_s, kind, words, HERE)
     names = draw.choice(weathers.NAMES, 2, replace=False)
     sky = [weathers.named(names[0])]
     if number % CHANGING == 0:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -24,7 +25,7 @@ from scenarios.suites.spec import (
     SuiteError,
     Weather,
 )
-from scenarios.suites.xml import Element, finite, number, place, read_root, source_of, word
+from scenarios.suites.xml import Element, collect, finite, number, place, read_root, source_of, word
 
 # Names of `carla.WeatherParameters` with its defaults in 0.9.16.
 WEATHER: Mapping[str, float] = MappingProxyType({
@@ -76,21 +77,10 @@ def read_routes(path: Path) -> Suite:
         root = read_root(path)
     except SuiteError as error:
         return Suite(path.stem, errors=(error,))
-    routes: dict[str, RouteSpec] = {}
-    errors: list[SuiteError] = []
     notes: list[str] = []
-    for element in root.iter("route"):
-        try:
-            route = _route(element, path, notes)
-            if route.id in routes:
-                first = routes[route.id].source.line
-                raise SuiteError(route.source, f"id {route.id!r} is that of line {first} already")
-            routes[route.id] = route
-        except SuiteError as error:
-            errors.append(error)
-    if not routes and not errors:
-        errors.append(SuiteError(source_of(root, path), "expected a <route> in it, got none"))
-    return Suite(path.stem, tuple(routes.values()), tuple(errors), tuple(notes))
+    read = partial(_route, path=path, notes=notes)
+    routes, errors = collect(root, path, "route", "id", read)
+    return Suite(path.stem, routes, errors, tuple(notes))
 
 
 def _route(element: Element, path: Path, notes: list[str]) -> RouteSpec:

@@ -8,16 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-import numpy as np
-
 from carla_bridge.headless.towns import load_town
 from headway.road.lane_graph import LaneGraph
 from headway.road.route import Route
 from scenarios.junctions import Approach, Side
 from scenarios.suites import headway, sites, town_routes
 from scenarios.suites.leaderboard import read_routes
-from scenarios.suites.spec import Parameter, Place, RouteSpec, ScenarioSpec, Source, Suite, Weather
-from scenarios.suites.write import keypoints_of, write_routes
+from scenarios.suites.spec import RouteSpec, Source, Suite, Weather
+from scenarios.suites.write import keypoints_of, scenario_on, write_routes
 
 DATA = Path(__file__).parent / "data"
 # The files of each of our suites; `town_routes:TOWN` has none.
@@ -82,11 +80,7 @@ def _turn(turn: int, fits: Callable[[Approach], bool]) -> Callable[[LaneGraph], 
 
 def _spec(number: str, kind: str, route: Route, given: dict[str, dict[str, str]]) -> RouteSpec:
     """A route of a suite, with one scenario near its beginning."""
-    k = int(np.searchsorted(route.s, TRIGGER))
-    x, y, z = map(float, route.xyz[k])
-    trigger = Place(x, y, z, float(route.yaw[k]))
-    parameters = {name: Parameter(words, HERE) for name, words in given.items()}
-    scenario = ScenarioSpec(f"{kind}_1", kind, trigger, parameters, HERE)
+    scenario = scenario_on(route, TRIGGER, kind, given, HERE)
     return RouteSpec(
         number, route.town, keypoints_of(route), (Weather(0.0, NOON),), (scenario,), HERE
     )

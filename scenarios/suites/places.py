@@ -98,23 +98,14 @@ def _junctions(
     graph: LaneGraph, turn: int, lights: bool | None = None,
     fits: Callable[[Approach], bool] = lambda approach: True,
 ) -> Iterator[tuple[Site, Approach]]:  # fmt: skip
-    """Ways through junctions; arguments are those of `sites.turns`."""
-    for lane in map(int, np.flatnonzero(sites.open_lanes(graph))):
-        end = Spot(graph, lane, float(graph.length[lane]))
-        for way in map(int, graph.successors(lane)):
-            onward = [n for n in map(int, graph.successors(way)) if graph.junction[n] < 0]
-            if graph.junction[way] < 0 or graph.turn[way] != turn or not onward:
-                continue
-            approach = Approach(end)
-            if (lights is not None and bool(approach.signals()) != lights) or not fits(approach):
-                continue
-            run_up = _between(end.back(JUNCTION_TRIGGER + RUN_UP), end)
-            behind = Spot(graph, onward[0], 0.0).ahead(BEHIND)
-            if run_up is None or run_up.length < LEAST_BEFORE + 5.0 or behind.s < 0.5 * BEHIND:
-                continue
-            route = _between(end.back(JUNCTION_TRIGGER + RUN_UP), behind)
-            if route is None or way not in route.lane:
-                continue
+    """Ways through junctions; arguments are those of `sites.ways_through`."""
+    for approach, way, out in sites.ways_through(graph, turn, lights, fits):
+        begin, behind = approach.end.back(JUNCTION_TRIGGER + RUN_UP), out.ahead(BEHIND)
+        run_up = _between(begin, approach.end)
+        if run_up is None or run_up.length < LEAST_BEFORE + 5.0 or behind.s < 0.5 * BEHIND:
+            continue
+        route = _between(begin, behind)
+        if route is not None and way in route.lane:
             yield Site(route, max(run_up.length - JUNCTION_TRIGGER, 5.0)), approach
 
 
@@ -188,10 +179,6 @@ def _with_sign(graph: LaneGraph, approach: Approach) -> bool:
 
 def _at_stop_signs(graph: LaneGraph) -> Iterator[Site]:
     yield from _turns(graph, (-1, 1), False, partial(_with_sign, graph))
-
-
-def _straight_on_a_green(graph: LaneGraph) -> Iterator[Site]:
-    yield from _turns(graph, (0, -1), True)
 
 
 def _adversary(graph: LaneGraph, lights: bool) -> Iterator[Site]:
@@ -299,7 +286,7 @@ PLACES: dict[str, Places] = {
     "SignalizedJunctionRightTurn": partial(_through_flow, turn=-1, lights=True, side=Side.LEFT),
     "OppositeVehicleRunningRedLight": partial(_adversary, lights=True),
     "OppositeVehicleTakingPriority": partial(_adversary, lights=False),
-    "PriorityAtJunction": _straight_on_a_green,
+    "PriorityAtJunction": partial(_turns, turns=(0, -1), lights=True),
     "SequentialLaneChange": _lane_after_lane,
     "T_Junction": _t_junctions,
     "VanillaNonSignalizedTurn": partial(_turns, turns=(-1, 1), lights=False),

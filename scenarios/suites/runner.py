@@ -16,7 +16,7 @@ from scenarios.junctions import Approach
 from scenarios.spots import Spot, bend, straight_on
 from scenarios.suites.leaderboard import CLEAR_2, read_parameters, weather_values
 from scenarios.suites.spec import Other, Place, RouteSpec, ScenarioSpec, Suite, SuiteError, Weather
-from scenarios.suites.xml import Element, place, read_root, source_of, word
+from scenarios.suites.xml import Element, collect, place, read_root, source_of, word
 
 WAY, SPACING = 1000.0, 40.0  # [m] that ego may drive, [m] between the keypoints of its way
 IN_LANE = 10.0  # [m] behind a junction at which ego is to be in the lane that it turned into
@@ -60,19 +60,15 @@ def read_scenarios(path: Path) -> Suite:
         root = read_root(path)
     except SuiteError as error:
         return Suite(path.stem, errors=(error,))
-    towns, notes = set(available_towns()), []
-    routes: dict[str, RouteSpec] = {}
-    errors: list[SuiteError] = []
-    for element in root.iter("scenario"):
-        try:
-            spec = _read(element, path, notes)
-            if spec.id in routes:
-                first = routes[spec.id].source.line
-                raise SuiteError(spec.source, f"name {spec.id!r} is that of line {first} already")
-            routes[spec.id] = _laid(spec) if spec.town in towns else spec
-        except SuiteError as error:
-            errors.append(error)
-    return Suite(path.stem, tuple(routes.values()), tuple(errors), tuple(notes))
+    towns: set[str] = set(available_towns())
+    notes: list[str] = []
+
+    def read(element: Element) -> RouteSpec:
+        spec = _read(element, path, notes)
+        return _laid(spec) if spec.town in towns else spec
+
+    routes, errors = collect(root, path, "scenario", "name", read)
+    return Suite(path.stem, routes, errors, tuple(notes))
 
 
 def _read(element: Element, path: Path, notes: list[str]) -> RouteSpec:

@@ -55,10 +55,10 @@ def parking_lane(graph: LaneGraph) -> Route:
     return longest(graph, beside(graph, graph.right, LaneKind.PARKING))
 
 
-def turns(
+def ways_through(
     graph: LaneGraph, turn: int, lights: bool | None, fits: Callable[[Approach], bool]
-) -> Iterator[Route]:
-    """Ways through junctions, the widest roads first.
+) -> Iterator[tuple[Approach, int, Spot]]:
+    """Ego's approaches to junctions, the lanes through them and where those lead out.
 
     Args:
         graph: the town.
@@ -76,10 +76,17 @@ def turns(
             lit = bool(approach.signals())
             if (lights is not None and lit != lights) or not fits(approach):
                 continue
-            goal = Spot(graph, onward[0], 0.0).ahead(BEHIND)
-            route = line_between(end.back(BEFORE), goal)
-            if route.length > BEFORE + BEHIND and (graph.junction[route.lane[-1]] < 0):
-                yield route
+            yield approach, way, Spot(graph, onward[0], 0.0)
+
+
+def turns(
+    graph: LaneGraph, turn: int, lights: bool | None, fits: Callable[[Approach], bool]
+) -> Iterator[Route]:
+    """Routes through junctions with much road before and behind; see `ways_through`."""
+    for approach, _, out in ways_through(graph, turn, lights, fits):
+        route = line_between(approach.end.back(BEFORE), out.ahead(BEHIND))
+        if route.length > BEFORE + BEHIND and (graph.junction[route.lane[-1]] < 0):
+            yield route
 
 
 def met_from(side: Side) -> Callable[[Approach], bool]:

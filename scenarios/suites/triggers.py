@@ -17,9 +17,10 @@ from headway.road.lane_graph import LaneGraph
 from headway.road.route import Route
 from headway.road.routing import route_through
 from scenarios.junctions import Approach, Side
-from scenarios.spots import Spot
+from scenarios.spots import Spot, first_junction
 from scenarios.suites.leaderboard import Trigger
 from scenarios.suites.openscenario_spec import Drivable
+from scenarios.suites.sites import met_from
 from scenarios.suites.spec import Parameter, Place, RouteSpec, ScenarioSpec, Suite, SuiteError
 
 NEAR, TURNED = 2.0, math.radians(10.0)  # [m], [rad] a trigger may be off a point of the route
@@ -170,11 +171,10 @@ def _match(graph: LaneGraph, route: Route, trigger: Trigger) -> _Match | None:
     if not len(rows):
         return None
     row = int(rows[0])
-    inside = np.flatnonzero(graph.junction[route.lane[row:]] >= 0)
-    if not len(inside):
+    junction = first_junction(graph, route, row)
+    if junction is None:
         return _Match(trigger, row, -1, None)
-    first = row + int(inside[0])
-    return _Match(trigger, row, first, int(graph.turn[route.lane[first]]))
+    return _Match(trigger, row, junction[0], int(graph.turn[route.lane[junction[0]]]))
 
 
 def _words(graph: LaneGraph, route: Route, match: _Match) -> Mapping[str, Mapping[str, str]] | None:
@@ -194,13 +194,9 @@ def _words(graph: LaneGraph, route: Route, match: _Match) -> Mapping[str, Mappin
 def _side(graph: LaneGraph, lane: int, among: Sequence[Side]) -> Side | None:
     """From where somebody can come to the lights at which a lane ends."""
     approach = Approach(Spot(graph, lane, float(graph.length[lane])))
-    for side in among if approach.signals() else ():
-        try:
-            approach.others(side)
-        except ValueError:
-            continue
-        return side
-    return None
+    if not approach.signals():
+        return None
+    return next((side for side in among if met_from(side)(approach)), None)
 
 
 def _same_place(a: Place, b: Place) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +11,7 @@ from lxml import etree  # pyright: ignore[reportAttributeAccessIssue]
 from carla_bridge.frames import yaw_to_carla
 from headway.road.route import Route
 from headway.types import Array
-from scenarios.suites.spec import Place, RouteSpec
+from scenarios.suites.spec import Parameter, Place, RouteSpec, ScenarioSpec, Source
 
 SPACING = 25.0  # [m] between a route's keypoints
 
@@ -55,6 +55,24 @@ def keypoints_of(route: Route) -> Array:
     """Points of a route (K, 3) [m], map frame, from which it can be found again."""
     rows = np.searchsorted(route.s, np.arange(0.0, route.length, SPACING))
     return route.xyz[np.unique([*rows, len(route.s) - 1])]
+
+
+def scenario_on(
+    route: Route, s: float, kind: str, words: Mapping[str, Mapping[str, str]], source: Source
+) -> ScenarioSpec:
+    """A scenario that goes off at `s` [m] of a route.
+
+    Args:
+        route: ego's.
+        s: where.
+        kind: its type.
+        words: attributes of its parameters by name.
+        source: where it is made.
+    """
+    k = int(np.searchsorted(route.s, s))
+    x, y, z = map(float, route.xyz[k])
+    parameters = {name: Parameter(given, source) for name, given in words.items()}
+    return ScenarioSpec(f"{kind}_1", kind, Place(x, y, z, float(route.yaw[k])), parameters, source)
 
 
 def _xyz(place: Place) -> dict[str, str]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from lxml import etree  # pyright: ignore[reportAttributeAccessIssue]
 
-from scenarios.suites.spec import Place, Source, SuiteError
+from scenarios.suites.spec import Place, RouteSpec, Source, SuiteError
 
 Element = Any  # lxml has no types of its own
 
@@ -28,6 +29,34 @@ def read_root(path: Path) -> Element:
         raise SuiteError(
             Source(str(path), error.lineno or 0, ""), f"no XML: {error.msg}"
         ) from error
+
+
+def collect(
+    root: Element, path: Path, tag: str, key: str, read: Callable[[Element], RouteSpec]
+) -> tuple[tuple[RouteSpec, ...], tuple[SuiteError, ...]]:
+    """Read all elements of a tag; a broken one is left out, with its error, and the others go on.
+
+    Args:
+        root: of the file.
+        path: of the file.
+        tag: of the elements.
+        key: the attribute that is their id.
+        read: makes a route of one.
+    """
+    found: dict[str, RouteSpec] = {}
+    errors: list[SuiteError] = []
+    for element in root.iter(tag):
+        try:
+            spec = read(element)
+            if spec.id in found:
+                first = found[spec.id].source.line
+                raise SuiteError(spec.source, f"{key} {spec.id!r} is that of line {first} already")
+            found[spec.id] = spec
+        except SuiteError as error:
+            errors.append(error)
+    if not found and not errors:
+        errors.append(SuiteError(source_of(root, path), f"expected a <{tag}> in it, got none"))
+    return tuple(found.values()), tuple(errors)
 
 
 def source_of(element: Element, path: Path) -> Source:

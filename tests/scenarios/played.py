@@ -21,7 +21,8 @@ from scenarios.cast import Cast
 from scenarios.episode import EpisodeConfig, run_episode
 from scenarios.families import PLAYS
 from scenarios.stage import Stage
-from scenarios.suites.spec import Parameter, Place, ScenarioSpec, Source
+from scenarios.suites.spec import Place, ScenarioSpec, Source
+from scenarios.suites.write import scenario_on
 
 HERE = Source("by hand", 0, "scenario")
 TRIGGER = 15.0  # [m] along the route
@@ -47,10 +48,8 @@ def spec_of(
     at_s: float = TRIGGER,
     **given: float | str | tuple[float, float] | Place,
 ) -> ScenarioSpec:
-    k = int(np.searchsorted(route.s, at_s))
-    at = Place(*map(float, route.xyz[k]), float(route.yaw[k]))
-    words = {name: Parameter(_words(value), HERE) for name, value in given.items()}
-    return ScenarioSpec(f"{kind}_1", kind, at, words, HERE)
+    words = {name: _words(value) for name, value in given.items()}
+    return scenario_on(route, at_s, kind, words, HERE)
 
 
 def _words(value: float | str | tuple[float, float] | Place) -> dict[str, str]:

@@ -13,7 +13,10 @@ from typer.testing import CliRunner
 from headway.cli import app, compose_drive
 from headway.road.lane_graph import LaneKind
 from scenarios.bench import known_rows
-from scenarios.bench_jobs import make_bench
+from scenarios.bench_jobs import make_bench, with_traffic
+from scenarios.config import NoTrafficConfig
+from scenarios.suites.own import own_suite
+from scenarios.suites.spec import RouteSpec
 from tests.scenarios import xosc
 
 SCENARIO = """<scenario name="{kind}_1" type="{kind}">
@@ -179,6 +182,21 @@ def test_the_score_says_when_a_route_ends_unless_the_command_line_does(score, bl
     assert episode.limit_s(route) == pytest.approx(limit)
     _, rest = make_bench(["suite=any.xml", f"score={score}", "episode.blocked_s=30"])
     assert compose_drive(rest)[0].episode.blocked_s == 30.0
+
+
+def test_a_route_says_who_is_on_the_road_unless_the_command_line_does():
+    route = own_suite("headway_dev").routes[0]
+    assert isinstance(route, RouteSpec)
+
+    def traffic(*words: str):
+        return compose_drive(with_traffic(route, words))[0].traffic
+
+    asked = {name: getattr(traffic(), name) for name in route.traffic}
+    assert asked == dict(route.traffic)
+    assert asked["num_vehicles"] in (12, 30, 50)
+    assert traffic("traffic.num_vehicles=3").num_vehicles == 3
+    assert traffic("traffic.num_vehicles=3").num_walkers == asked["num_walkers"]
+    assert isinstance(traffic("traffic=none"), NoTrafficConfig)
 
 
 def test_an_openscenario_file_has_no_background_traffic_unless_asked_for():

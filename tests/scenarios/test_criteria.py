@@ -8,7 +8,8 @@ from headway.road.queries import lane_width
 from headway.road.routing import plan_route
 from headway.types import AgentKind, SignalState
 from scenarios.bench import slowness_of
-from scenarios.criteria import GOAL_TOLERANCE
+from scenarios.criteria import GOAL_TOLERANCE, Criteria
+from scenarios.episode import EpisodeConfig, _Ending
 from scenarios.scores import ScoreVersion
 from scenarios.tick import Intent
 from tests.scenarios.conftest import DT, HALF_LENGTH, Film, Other, along, route_over, times
@@ -29,6 +30,17 @@ def test_completion_grows_with_the_way_and_is_one_at_the_end(grid):
     )
     there = np.linspace(0.0, route.length - 0.5 * GOAL_TOLERANCE, 200)
     assert Film(grid, route, there).judge().completion.share == 1.0
+
+
+@pytest.mark.parametrize(("ends", "why"), [(True, "collision"), (False, "")])
+def test_a_collision_is_the_end_where_the_rules_say_so(grid, ends, why):
+    route, _, _ = route_over(grid, StopKind.LIGHT)
+    film = Film(grid, route, np.linspace(5.0, 10.0, 20), contacts={10: 7})
+    criteria = Criteria(grid, route)
+    ending = _Ending(EpisodeConfig(ends_at_collision=ends), route, lambda: "")
+    seen = [ending.of(criteria.update(o, Intent()), criteria) for o in film.observations()]
+    assert set(seen[:10]) == {""}
+    assert set(seen[10:]) == {why}
 
 
 @pytest.mark.parametrize(

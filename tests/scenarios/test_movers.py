@@ -11,6 +11,7 @@ from headway.road.frenet import project_on_route
 from headway.types import Command
 from scenarios.cast import Cast
 from scenarios.flows import flow, oncoming_line
+from scenarios.script import first
 from scenarios.spots import Spot
 from scenarios.stage import Stage
 from scenarios.suites import sites
@@ -85,6 +86,32 @@ def test_a_mover_stops_behind_who_stands_and_at_the_end_of_its_line(session):
     assert 2.0 < 100.0 - heeds.s - 2.0 * heeds.half_length < 8.0
     assert stops.speed < 0.1
     assert abs(stops.left) < 1.5
+
+
+def test_who_is_brought_in_waits_until_nobody_stands_there(session):
+    born = []
+
+    async def play(stage, spec):
+        del spec
+        lane = stage.spot_at(20.0)
+        standing = stage.place("vehicle.audi.tt", lane.ahead(60.0).beside(0.0))
+
+        async def leave() -> None:
+            await stage.seconds(2.0)
+            stage.remove([standing])
+            await stage.forever()
+
+        async def come() -> None:
+            line = lane.ahead(60.0).line(50.0)
+            born.append((stage.t, await stage.bring("vehicle.audi.tt", line, 5.0), stage.t))
+
+        await first(come(), leave())
+
+    for _stage, _frame in watch(session, play, 80):
+        pass
+    ((asked, mover, came),) = born
+    assert 1.9 < came - asked < 2.3
+    assert mover.s > 1.0
 
 
 def _place(session, s: float):

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import islice
 
 import numpy as np
 import pytest
 
-from carla_bridge.session import Session
 from carla_bridge.simulator import NoTraffic
 from headway.cli import build_driver, compose_drive
 from headway.road.frenet import project_on_route
@@ -19,7 +18,7 @@ from scenarios.junctions import Approach, Side
 from scenarios.spots import Spot
 from scenarios.suites import sites
 from scenarios.suites.runner import read_scenarios
-from tests.scenarios.played import Blind
+from tests.scenarios.played import Blind, session_in
 from tests.scenarios.scenario_files import ego, other, scenario, write
 
 TESLA = "vehicle.tesla.model3"
@@ -100,19 +99,9 @@ TRIALS = [
 marks = {True: (), False: (pytest.mark.slow,)}
 
 
-@pytest.fixture(scope="module")
-def sessions() -> Iterator[dict[str, Session]]:
-    running: dict[str, Session] = {}
-    yield running
-    for session in running.values():
-        session.close()
-
-
 def play(sessions, trial: Trial, folder, careful: bool):
     """Drive a class by its file; returns spec, episode and stage."""
-    if trial.town not in sessions:
-        sessions[trial.town] = Session(town=trial.town)
-    session = sessions[trial.town]
+    session = session_in(trial.town, sessions)
     spot = trial.site(session.lane_graph)
     text = scenario(trial.name, trial.kind, ego(spot), trial.others(spot), trial.town)
     suite = read_scenarios(write(folder, text))

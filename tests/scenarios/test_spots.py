@@ -9,7 +9,7 @@ import pytest
 
 from headway.road.lane_graph import LaneKind
 from headway.road.queries import pose_at
-from scenarios.spots import Spot
+from scenarios.spots import Spot, first_junction
 from scenarios.suites.spec import Place
 
 
@@ -28,6 +28,31 @@ def test_a_pose_of_the_map_belongs_to_the_lane_of_its_direction(grid, lane):
     assert Spot.near(grid, Place(x, y, z, yaw + math.pi)).lane != lane
     with pytest.raises(ValueError, match="no driving lane near"):
         Spot.near(grid, Place(x + 5000.0, y, z, yaw))
+
+
+def test_a_place_lies_on_its_lane_where_a_projection_lies_beyond(grid, lane):
+    """Samples of a lane may end half a millimetre behind its length."""
+    length = float(grid.length[lane])
+    assert Spot.within(grid, lane, length + 5e-4).s == length
+    assert Spot.within(grid, lane, 20.0).s == 20.0
+    end = Spot(grid, lane, length)
+    for spot in (end.next_lane(-1), Spot.near(grid, end.beside(0.0))):
+        assert spot.s <= grid.length[spot.lane]
+
+
+def test_the_first_junction_on_a_line(grid, lane):
+    line = Spot(grid, lane, float(grid.length[lane]) - 60.0).line(1500.0)
+    inside = grid.junction[line.lane] >= 0
+    found = first_junction(grid, line)
+    assert found is not None
+    begin, end = found
+    assert not inside[:begin].any()
+    assert inside[begin:end].all()
+    assert not inside[end]
+    later = first_junction(grid, line, end)
+    assert later is not None
+    assert later[0] == end + int(inside[end:].argmax()) > end
+    assert first_junction(grid, Spot(grid, lane, 10.0).line(20.0)) is None
 
 
 def test_ahead_goes_along_the_lanes_and_stops_before_a_junction(grid, lane):
