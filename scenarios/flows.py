@@ -8,7 +8,7 @@ import numpy as np
 
 from headway.road.frenet import route_index
 from headway.road.route import Route
-from scenarios.movers import Mover
+from scenarios.movers import Mover, bend_speeds
 from scenarios.script import next_tick
 from scenarios.spots import Spot, line_between
 from scenarios.stage import Stage
@@ -36,7 +36,7 @@ async def flow(
     Args:
         stage: the world.
         line: from source to sink.
-        speed: [m/s] of all.
+        speed: [m/s] of all, where the line's bends allow it.
         spacing: [m] least and largest distance between the middles of two, drawn anew each time.
         filled: whether the line is full of them at the beginning.
         heeds: whether they brake for who is ahead; once one has run into something, all do.
@@ -46,6 +46,7 @@ async def flow(
     """
     among = stage.traffic_cars() if models is None else models
     movers: list[Mover] = []
+    caps = bend_speeds(line)
 
     def enter(s: float) -> float:
         """Bring one in, where there is room; return the distance to the next."""
@@ -55,6 +56,8 @@ async def flow(
             )
         except ValueError:  # somebody stands there: later
             return 0.0
+        mover.caps = caps
+        mover.speed = min(speed, float(np.interp(s, line.s, caps)))
         movers.append(mover)
         return float(stage.rng.uniform(*spacing))
 
@@ -88,9 +91,14 @@ def straight_line(where: Place, length: float) -> Route:
     return Route("", xyz, s, yaw, 0.0 * s, nowhere, 0.0 * s, 0.0 * s)
 
 
-def oncoming_line(spot: Spot) -> Route:
-    """The line of the traffic that comes towards ego at `spot`, in the oncoming lane."""
+def oncoming_line(spot: Spot, way: float = 0.0) -> Route:
+    """The line of the traffic that comes towards ego at `spot`, in the oncoming lane.
+
+    Args:
+        spot: where ego meets it.
+        way: [m] from there on along which ego meets it as well.
+    """
     other = spot.oncoming()
     limit_kmh = 3.6 * float(other.graph.speed_limit[other.lane])
     reach = LIMIT_TIME * limit_kmh + LIMIT_WAY
-    return line_between(other.back(reach), other.ahead(reach))
+    return line_between(spot.ahead(way).oncoming().back(reach), other.ahead(reach))

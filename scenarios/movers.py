@@ -23,8 +23,20 @@ LOOK_LEAST, LOOK_TIME = 3.0, 0.5  # [m], [s] ahead on its line that a mover stee
 GAP, GAP_TIME = 5.0, 1.0  # [m], [s] kept to who is ahead, as upstream's BasicAgent does
 HEED_BRAKE = 4.0  # [m/s^2] with which a mover stops behind who is ahead
 CLEARANCE = 0.3  # [m] beside its own body that it takes to be in its way
+BEND_ACCEL, BEND_BRAKE = 3.0, 2.0  # [m/s^2] across in bends, and to slow down for them
+BEND_WAY = 5.0  # [m] before and behind a place over which its bend is measured
 LOST = 2.0  # [m/s] of its speed that a mover loses in a tick when it runs into something
 CREEP = 0.1  # [m/s] below it a mover stands and holds its brake
+
+
+def bend_speeds(line: Route) -> Array:
+    """(R,) [m/s] with which a line's bends are driven in comfort, with room to brake for them."""
+    step = max(round(BEND_WAY / max(line.length / len(line.s), 1e-3)), 1)
+    yaw = np.unwrap(line.yaw)
+    before, after = (np.clip(np.arange(len(yaw)) + k, 0, len(yaw) - 1) for k in (-step, step))
+    bend = np.abs(yaw[after] - yaw[before]) / np.maximum(line.s[after] - line.s[before], 1e-3)
+    square = BEND_ACCEL / np.maximum(bend, 1e-6) + 2.0 * BEND_BRAKE * line.s
+    return np.sqrt(np.minimum.accumulate(square[::-1])[::-1] - 2.0 * BEND_BRAKE * line.s)
 
 
 class Mover:
@@ -49,6 +61,7 @@ class Mover:
         hit: whether it has run into something; from then on it stands.
         accel, brake: [m/s^2] with which the speed changes.
         stops: whether it stands at the end of its line.
+        caps: (R,) [m/s] how fast it may be along its line, see `bend_speeds`; None for no bounds.
     """
 
     def __init__(
@@ -60,6 +73,7 @@ class Mover:
         self.offset, self.heeds = offset, heeds
         self.accel, self.brake = 3.0, 6.0
         self.stops = False
+        self.caps: Array | None = None
         self.hit = False
         x, y, self.z, yaw = map(float, route_poses(line, np.array([s]), offset)[0])
         self.pose = np.array([x, y, yaw])
@@ -119,6 +133,8 @@ class Mover:
         wanted = 0.0 if self.hit else self.wanted
         if self.stops:
             wanted = min(wanted, math.sqrt(max(self.brake * self.left, 0.0)))
+        if self.caps is not None:
+            wanted = min(wanted, float(np.interp(self.s, self.line.s, self.caps)))
         if self.heeds:
             wanted = min(wanted, self._allowed(actors, ego))
         step = np.clip(wanted - self.speed, -self.brake * dt, self.accel * dt)

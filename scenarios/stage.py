@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import carla
 import numpy as np
 
+from carla_bridge.bodies import DOOR, DOOR_SIZE
 from carla_bridge.session import Session
 from carla_bridge.simulator import carla_transform
+from headway.frames import points_to_map
 from headway.road.frenet import route_poses
 from headway.road.route import Route
 from headway.types import Command
@@ -30,6 +32,11 @@ TRIGGER_OFF, TRIGGER_TURN = 2.0, np.radians(10.0)  # [m], [rad] a trigger may be
 LIFT = {"vehicle": 0.2, "static": 0.02, "walker": 1.0}  # [m] above the ground where one appears
 OCCUPIED = "collision at spawn position"  # in CARLA's answer
 PATIENCE = 10.0  # [s] until somebody has to have gone from where one is to appear
+HINGE = 0.3  # of a car's half length before its middle: where its front doors are hung
+DOOR_OPEN = np.radians(70.0)  # [rad] of an open door, to the side of its car
+DOOR_GAP = 0.05  # [m] between a car and the end of its open door
+
+Actor = TypeVar("Actor")
 
 
 class Occupied(ValueError):
@@ -123,12 +130,16 @@ class Stage(View):
         Raises:
             ValueError: somebody stands there for long, or there is no such blueprint.
         """
+        return await self._once_free(lambda: self.launch(blueprint, line, speed, heeds=heeds))
+
+    async def _once_free(self, appear: Callable[[], Actor]) -> Actor:
+        """Let somebody appear as soon as nobody stands there."""
         for _ in range(round(PATIENCE / self.dt)):
             try:
-                return self.launch(blueprint, line, speed, heeds=heeds)
+                return appear()
             except Occupied:
                 await next_tick()
-        return self.launch(blueprint, line, speed, heeds=heeds)
+        return appear()
 
     def set_going(
         self, actor: int, line: Route, speed: float, offset: float = 0.0, heeds: bool = True
@@ -176,10 +187,36 @@ class Stage(View):
             self._batch.append(carla.command.ApplyWalkerControl(walker, control))  # pyright: ignore
             await self.seconds(duration)
 
-    def open_door(self, vehicle: int, side: int) -> None:
-        """Open the front door on the left (1) or on the right (-1)."""
+    async def open_door(self, vehicle: int, side: int) -> list[int]:
+        """Open the front door of a car that stands, as soon as nobody is in its way.
+
+        Args:
+            vehicle: the car's id.
+            side: of the door: 1 left, -1 right.
+
+        Returns:
+            The id of what stands for the door, where the server's own doors are nobody's obstacle.
+
+        Raises:
+            ValueError: somebody is in its way for long.
+        """
         door = carla.VehicleDoor.FL if side > 0 else carla.VehicleDoor.FR
         self._session.world.get_actor(vehicle).open_door(door)  # pyright: ignore
+        if not self._library.filter(DOOR):
+            return []
+        where = self._door_of(vehicle, side)
+        return [await self._once_free(lambda: self.place(DOOR, where))]
+
+    def _door_of(self, vehicle: int, side: int) -> Place:
+        """Where the middle of a car's open front door is."""
+        assert self.actors is not None
+        row = int(np.flatnonzero(self.actors.id == vehicle)[0])
+        pose, (half_length, half_width) = self.actors.pose[row], self.actors.extent[row]
+        turn = side * (math.pi - DOOR_OPEN)  # a closed door points backwards
+        along = HINGE * half_length + 0.5 * DOOR_SIZE[0] * math.cos(turn)
+        left = side * (half_width + DOOR_GAP) + 0.5 * DOOR_SIZE[0] * math.sin(turn)
+        x, y = map(float, points_to_map(np.array([along, left]), pose))
+        return Place(x, y, float(self.actors.z[row]), float(pose[2]) + turn)
 
     def set_weather(self, values: Mapping[str, float]) -> None:
         """Set what `carla.WeatherParameters` calls by these names."""

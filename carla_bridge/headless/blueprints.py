@@ -1,4 +1,4 @@
-"""CARLA 0.9.16's blueprint library: ids, attributes and sizes, from data/bodies.json."""
+"""CARLA 0.9.16's blueprints: ids, attributes and sizes, from data/bodies.json; and a door."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
+from carla_bridge.bodies import DOOR, DOOR_SIZE
 from carla_bridge.headless import sensors_spec
 
 
@@ -160,6 +161,7 @@ class BlueprintLibrary:
                      "back_left", "back_right")  # fmt: skip
             role_name = attribute("role_name", AttributeType.STRING, "front", roles)
             self._add(name, ActorKind.SENSOR, (0.0, 0.0, 0.0), [role_name, *wired])
+        self._add(DOOR, ActorKind.PROP, DOOR_SIZE, _prop(DOOR_SIZE))
         self.wire = [blueprint.wire for blueprint in self._by_id.values()]
 
     def _add(

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import math
 
+from headway.road.route import Route
 from scenarios.cast import Play
 from scenarios.flows import BICYCLES, flow, oncoming_line
-from scenarios.script import first
+from scenarios.script import Branch, first
 from scenarios.spots import Spot, line_between
 from scenarios.stage import Stage
 from scenarios.suites.parameters import Parameters
@@ -20,6 +21,7 @@ BEYOND = 50.0  # [m] behind the last obstacle at which it is over
 NEAR, WAIT = 50.0, 5.0  # [m] from the first obstacle, [s] after which ego may overtake
 SITE_NEAR = 30.0  # [m] the same for a construction site
 SPACING = (20.0, 100.0)  # [m] between those who come towards ego
+RIDERS_SPACING = (100.0, 100.0)  # [m] the same beside bicycles
 
 
 async def parked_obstacle(stage: Stage, spec: ScenarioSpec) -> None:
@@ -66,7 +68,7 @@ async def construction_obstacle(stage: Stage, spec: ScenarioSpec) -> None:
 
 async def hazard_at_side_lane(stage: Stage, spec: ScenarioSpec) -> None:
     """Two bicycles ride slowly on the right of ego's lane."""
-    given, two_ways = Parameters(spec), spec.type.endswith("TwoWays")
+    given = Parameters(spec)
     spots = [Spot.near(stage.graph, spec.trigger).ahead(given.number("distance", 100.0))]
     spots.append(spots[0].ahead(9.0))
     way = given.number("bicycle_drive_distance", 50.0)
@@ -82,38 +84,38 @@ async def hazard_at_side_lane(stage: Stage, spec: ScenarioSpec) -> None:
         for rider in riders:
             rider.stops = True
 
-        async def over() -> None:
-            if two_ways:
-                await stage.near(spots[0].beside(0.0), NEAR)
-                await stage.seconds(WAIT)
+        async def past() -> None:
             await stage.ahead_of(riders[1])
             await stage.driven(BEYOND)
 
-        if two_ways:
-            with stage.overtaking():
-                await stage.in_time(spec.name, over())
-        else:
-            await stage.in_time(spec.name, over())
+        async def over() -> None:
+            await stage.near(spots[0].beside(0.0), NEAR)
+            await stage.seconds(WAIT)
+            line = oncoming_line(spots[0], way + 9.0)
+            await _overtaking(stage, spec, line, past(), RIDERS_SPACING)
+
+        two_ways = spec.type.endswith("TwoWays")
+        await stage.in_time(spec.name, over() if two_ways else past())
     stage.remove(bicycles)
 
 
 async def vehicle_opens_door(stage: Stage, spec: ScenarioSpec) -> None:
     """A parked car opens its door towards the road when ego comes."""
-    given = Parameters(spec)
-    side = given.side()
-    spot = Spot.near(stage.graph, spec.trigger).ahead(given.number("distance", 50.0))
+    trigger, side, distance = _given(stage, spec, 50.0)
+    spot = trigger.ahead(distance)
     model = stage.choose(stage.vehicles(base_type="car", has_dynamic_doors="true"))
-    car = stage.park(model, spot, side, -0.25)
-    await stage.triggered(spec)
+    actors = [stage.park(model, spot, side, -0.25)]
+    with stage.closed(line_between(trigger, spot.ahead(5.0))):
+        await stage.triggered(spec)
 
-    async def over() -> None:
-        await stage.about_to_reach(spot.beside(0.0), 3.0, 10.0)
-        stage.open_door(car, -side)
-        await stage.seconds(WAIT)
-        await _overtaking(stage, spec, spot, spot)
+        async def over() -> None:
+            await stage.about_to_reach(spot.beside(0.0), 3.0, 10.0)
+            actors.extend(await stage.open_door(actors[0], -side))
+            await stage.seconds(WAIT)
+            await _overtaking(stage, spec, oncoming_line(spot), stage.passed(spot.ahead(BEYOND)))
 
-    await stage.in_time(spec.name, over())
-    stage.remove([car])
+        await stage.in_time(spec.name, over())
+    stage.remove(actors)
 
 
 def _given(stage: Stage, spec: ScenarioSpec, distance: float) -> tuple[Spot, int, float]:
@@ -133,19 +135,31 @@ async def _until_passed(
         async def over() -> None:
             await stage.near(begin.beside(0.0), near)
             await stage.seconds(WAIT)
-            await _overtaking(stage, spec, begin, end)
+            await _overtaking(stage, spec, oncoming_line(begin), stage.passed(end.ahead(BEYOND)))
 
         two_ways = spec.type.endswith("TwoWays")
         await stage.in_time(spec.name, over() if two_ways else stage.passed(end.ahead(BEYOND)))
     stage.remove(actors)
 
 
-async def _overtaking(stage: Stage, spec: ScenarioSpec, begin: Spot, end: Spot) -> None:
-    """Ego may use the oncoming lane, on which others come, until it is past."""
-    line, spacing = oncoming_line(begin), Parameters(spec).interval("frequency", SPACING)
-    speed = float(line.speed_limit[0])
+async def _overtaking(
+    stage: Stage,
+    spec: ScenarioSpec,
+    line: Route,
+    past: Branch,
+    spacing: tuple[float, float] = SPACING,
+) -> None:
+    """Ego may use the oncoming lane, on which others come, until it is past.
+
+    Args:
+        stage, spec: of the scenario.
+        line: of those who come.
+        past: when ego is.
+        spacing: [m] between them where the file does not say.
+    """
+    spacing, speed = Parameters(spec).interval("frequency", spacing), float(line.speed_limit[0])
     with stage.overtaking(), stage.closed(line):
-        await first(stage.passed(end.ahead(BEYOND)), flow(stage, line, speed, spacing, heeds=True))
+        await first(past, flow(stage, line, speed, spacing, heeds=True))
 
 
 def _sign(stage: Stage, name: str, trigger: Spot, side: int) -> int:

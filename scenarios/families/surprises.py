@@ -61,7 +61,7 @@ async def invading_turn(stage: Stage, spec: ScenarioSpec) -> None:
     source, sink = end.oncoming(), begin.oncoming()
     line = line_between(source, sink)
     over_the_line = offset + 0.5 * source.width - 0.7
-    with stage.closed(line):
+    with stage.closed(line, line_between(begin, end)):
         await stage.triggered(spec)
         cones = [
             stage.place("static.prop.constructioncone", spot.beside(-0.8 * 0.5 * spot.width))
@@ -129,9 +129,8 @@ async def blocked_intersection(stage: Stage, spec: ScenarioSpec) -> None:
     _, begin, end = stage.junction_ahead(spec)
     where = stage.spot_at(end).ahead(5.0).beside(0.0)
     lights = ego_approach(stage, spec).signals()
-    with stage.closed(
-        stage.spot_at(begin).line(max(end - begin, 5.0)), stage.spot_at(end).line(25.0)
-    ):
+    inside = stage.spot_at(begin).line(max(end - begin, 5.0))
+    with stage.closed(stage.entry(spec), inside, stage.spot_at(end).line(25.0)):
         await stage.triggered(spec)
         car = stage.place(stage.choose(stage.traffic_cars()), where)
 

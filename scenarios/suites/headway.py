@@ -68,7 +68,7 @@ PARAMETERS: Mapping[str, Mapping[str, tuple]] = {
     "HazardAtSideLane": {"distance": (41, 45), "bicycle_drive_distance": (40, 60),
                          "bicycle_speed": (6, 12)},
     "HazardAtSideLaneTwoWays": {"distance": (41, 45), "bicycle_drive_distance": (40, 60),
-                                "bicycle_speed": (7, 11)},
+                                "bicycle_speed": (7, 11), "frequency": (75, 100)},
     "InvadingTurn": {"distance": (50, 60), "offset": (0.18, 0.34)},
     "ParkingCrossingPedestrian": {"distance": (36, 45), "crossing_angle": (0, 12)},
     "ParkingExit": {"front_vehicle_distance": (9, 10), "behind_vehicle_distance": (9, 10)},

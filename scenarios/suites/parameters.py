@@ -64,6 +64,8 @@ class Parameters:
     ) -> tuple[float, float]:
         """Return `<name from="..." to="..."/>`, in the unit of the file.
 
+        A `<name value="..."/>` is both ends.
+
         Raises:
             SuiteError: an end is no finite number, the first is the larger, or it is not there and
                 has no default.
@@ -71,6 +73,8 @@ class Parameters:
         found = self._find(name, default is None)
         if found is None:
             return default or (0.0, 0.0)
+        if "value" in found.words:
+            return (value := self._number(found, "value"), value)
         low, high = self._number(found, "from"), self._number(found, "to")
         if low > high:
             raise SuiteError(found.source, f"expected 'from' <= 'to', got {low:g} and {high:g}")

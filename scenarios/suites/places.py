@@ -126,7 +126,7 @@ def _flow_ends(graph: LaneGraph, turn: int, side: Side) -> Iterator[Site]:
     """Turns without lights through those who come from a side, given by their beginning and end."""
     for site, approach in _junctions(graph, turn, False, sites.met_from(side)):
         other = approach.others(side)[0]
-        line = other.line(90.0, 70.0)
+        line = other.line(90.0, 40.0)  # ends before ego's route, at whose end ego slows down
         if abs(wrap_angle(float(line.yaw[-1] - other.end.yaw))) > BEND:
             continue  # at the foot of a T those who come have to turn
         ends = (Spot(graph, int(line.lane[k]), float(line.lane_s[k])).beside(0.0) for k in (0, -1))
@@ -221,7 +221,7 @@ def _merging(graph: LaneGraph) -> Iterator[Site]:
 def _leaving(graph: LaneGraph) -> Iterator[Site]:
     """From the lane beside the last one out to the off-ramp."""
     for lane, ramp in sites.exits(graph):
-        route = line_between(lane.back(260.0).next_lane(1), ramp.ahead(80.0))
+        route = sites.leave_at(lane, ramp, 300.0)
         given = {**sites.leave_flow_at(lane, ramp), **_flow(graph, lane.lane, MERGE_GAPS)}
         yield Site(route, 50.0, given)
 

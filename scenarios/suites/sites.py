@@ -9,12 +9,13 @@ import numpy as np
 
 from headway.road.lane_graph import LaneGraph, LaneKind
 from headway.road.route import Route
-from headway.road.routing import plan_route
+from headway.road.routing import plan_route, route_through
 from scenarios.junctions import Approach, Side
 from scenarios.spots import Spot, bend, line_between
 from scenarios.suites.spec import Place
 
 BEFORE, BEHIND = 100.0, 90.0  # [m] of road before and behind a junction
+CHANGES = 110.0  # [m] before an off-ramp that the route changes to its lane
 
 
 def open_lanes(graph: LaneGraph) -> np.ndarray:
@@ -150,8 +151,14 @@ def merge_flow_at(lane: Spot) -> dict[str, Place]:
 
 def leave(graph: LaneGraph) -> Route:
     """From the lane beside the last one out to the off-ramp."""
-    lane, ramp = next(exits(graph))
-    return line_between(lane.back(200.0).next_lane(1), ramp.ahead(80.0))
+    return leave_at(*next(exits(graph)), 200.0)
+
+
+def leave_at(lane: Spot, ramp: Spot, before: float) -> Route:
+    """The same where this lane leads to that off-ramp, from `before` [m] on, with a run-up."""
+    places = (lane.back(before).next_lane(1), lane.back(CHANGES).next_lane(1), ramp.ahead(80.0))
+    xy = np.array([(place.x, place.y) for place in (spot.beside(0.0) for spot in places)])
+    return route_through(lane.graph, xy)
 
 
 def leave_flow(graph: LaneGraph) -> dict[str, Place]:
@@ -160,10 +167,10 @@ def leave_flow(graph: LaneGraph) -> dict[str, Place]:
 
 
 def leave_flow_at(lane: Spot, ramp: Spot) -> dict[str, Place]:
-    """The same where this lane leads to that off-ramp."""
+    """The same where this lane leads to that off-ramp, where a lower limit begins for ego."""
     return {
         "start_actor_flow": lane.back(180.0).beside(0.0),
-        "end_actor_flow": ramp.ahead(60.0).beside(0.0),
+        "end_actor_flow": ramp.ahead(2.0).beside(0.0),
     }  # fmt: skip
 
 

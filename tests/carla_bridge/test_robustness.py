@@ -156,7 +156,7 @@ def test_commands_that_are_not_tried_from_python(raw, actor):
     place = [5.0, 6.0, 7.0]
     light = next(
         entry[0]
-        for entry in raw.value("get_actors_by_id", list(range(1, 200)))
+        for entry in raw.value("get_actors_by_id", list(range(1, actor)))
         if entry[2][1] == "traffic.traffic_light"
     )
     commands = [[[19, [actor, place]]], [[21, [light, 2]]], [[17, [actor, True]]]]

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from carla_bridge.session import Session
 from carla_bridge.simulator import CarlaSimulator, SimulatorConfig
+from headway.frames import boxes, points_to_local
 from headway.road.frenet import project_on_route
-from headway.types import Command
+from headway.types import AgentKind, Command
 from scenarios.cast import Cast
-from scenarios.flows import flow, oncoming_line
+from scenarios.flows import flow, oncoming_line, straight_line
+from scenarios.movers import bend_speeds
 from scenarios.script import first
 from scenarios.spots import Spot
 from scenarios.stage import Stage
 from scenarios.suites import sites
+from scenarios.suites.spec import Place
 from tests.scenarios.played import spec_of
 
 
@@ -114,7 +119,52 @@ def test_who_is_brought_in_waits_until_nobody_stands_there(session):
     assert mover.s > 1.0
 
 
+def test_a_door_opens_beside_its_car_as_soon_as_nobody_is_in_its_way(session):
+    car, opened = [], []
+
+    async def play(stage, spec):
+        del spec
+        lane = stage.spot_at(60.0)
+        car.append(stage.place("vehicle.lincoln.mkz_2020", lane.beside(0.0)))
+        standing = stage.place("vehicle.audi.tt", lane.beside(2.5))
+        await stage.seconds(1.0)
+
+        async def leave() -> None:
+            await stage.seconds(2.0)
+            stage.remove([standing])
+            await stage.forever()
+
+        async def alight() -> None:
+            opened.append((stage.t, *await stage.open_door(car[0], 1), stage.t))
+
+        await first(alight(), leave())
+        await stage.forever()
+
+    frame = [frame for _stage, frame in watch(session, play, 80)][-1]
+    ((asked, door, came),) = opened
+    assert 1.9 < came - asked < 2.3
+    rows = [int(np.flatnonzero(frame.actors.id == actor)[0]) for actor in (car[0], door)]
+    pose, extent = frame.actors.pose[rows], frame.actors.extent[rows]
+    corners = points_to_local(boxes(pose[1], extent[1]), pose[0])
+    assert frame.actors.kind[rows[1]] == AgentKind.PROP
+    assert 0.0 < corners[:, 1].min() - extent[0, 1] < 0.1, "it is hung on the car's left"
+    assert 0.8 < corners[:, 1].max() - extent[0, 1] < 1.1
+    assert corners[:, 0].max() < 0.5 * extent[0, 0], "not before its front seats"
+    assert frame.events == ()
+
+
 def _place(session, s: float):
     route = sites.two_ways(session.lane_graph)
     k = int(np.searchsorted(route.s, s))
     return Spot(session.lane_graph, int(route.lane[k]), float(route.lane_s[k])).beside(0.0)
+
+
+def test_who_flows_slows_down_for_a_bend():
+    s = np.arange(0.0, 200.0, 1.0)
+    yaw = np.clip(s - 100.0, 0.0, 40.0) / 20.0  # 20 m wide, from 100 to 140 m
+    line = replace(straight_line(Place(0.0, 0.0, 0.0, 0.0), 199.0), s=s, yaw=yaw)
+    caps = bend_speeds(line)
+    assert caps[110:130] == pytest.approx(np.sqrt(3.0 * 20.0), rel=0.01)
+    # The bend is there in full 5 m behind its beginning.
+    assert caps[80] == pytest.approx(np.sqrt(3.0 * 20.0 + 2.0 * 2.0 * 25.0), rel=0.01)
+    assert caps[150:].min() > 50.0

@@ -90,14 +90,15 @@ def test_parameters_are_typed_and_their_errors_name_the_line(suite):
     assert parameters.number("distance", 100.0) == 44.0
     assert parameters.number("speed", 60.0) == 60.0
     assert parameters.interval("frequency") == (20.0, 60.0)
+    assert parameters.interval("distance") == (44.0, 44.0)
     flow = parameters.place("flow")
     assert (flow.x, flow.y, flow.z) == (5.0, -6.0, 7.0)
     with pytest.raises(SuiteError, match=r"mixed\.xml:17: <direction>: .*right, left.* got 'up'"):
         parameters.choice("direction", ("right", "left"), "right")
     with pytest.raises(SuiteError, match=r"mixed\.xml:12: <scenario>: Accident needs a <offset>"):
         parameters.number("offset")
-    with pytest.raises(SuiteError, match=r"mixed\.xml:14: <distance>: expected a number in 'from'"):
-        parameters.interval("distance")
+    with pytest.raises(SuiteError, match=r"mixed\.xml:16: <flow>: expected a number in 'from'"):
+        parameters.interval("flow")
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from carla_bridge.bodies import DOOR
 from carla_bridge.session import Session
 from headway.road.frenet import route_index
 from headway.road.lane_graph import LaneGraph
@@ -40,6 +41,7 @@ class Trial:
         planner: that gets through, and does not when it is careless.
         twins: who drive in its place, the careful one first.
         fails: what happens to the careless one, by its own fault: an infraction, or `off_lane`.
+        partner: how the blueprint begins with which it collides then.
         at_s: [m] on the route where it goes off; None: where the place has it.
         seed: of the scenario's choices.
         limit: [s] for the careful one.
@@ -54,11 +56,17 @@ class Trial:
     planner: str = "idm"
     twins: Twins | None = None
     fails: str = "collision"
+    partner: str = ""
     at_s: float | None = None
     seed: int = 1
     limit: float = 90.0
     others: tuple[str, ...] = ()
     places: Callable[[LaneGraph, Site], Mapping[str, Any]] = lambda graph, site: {}
+
+    @property
+    def driver(self) -> str:
+        """Who drives."""
+        return "scripted" if self.twins else self.planner
 
 
 PACE = 10.0  # [m/s]
@@ -144,7 +152,13 @@ TRIALS = [
     Trial("AccidentTwoWays", given=AHEAD, twins=overtakes(50, 66, 2.6, 6)),
     Trial("ConstructionObstacleTwoWays", given=AHEAD, twins=overtakes(45, 58, 3.2, 7, 14)),
     Trial("ParkedObstacleTwoWays", given=AHEAD, twins=overtakes(50, 50, 2.6, 4)),
-    Trial("VehicleOpensDoorTwoWays", given=AHEAD, twins=overtakes(50, 62, 2.0, 6.5, 6, 0.5)),
+    Trial(
+        "VehicleOpensDoorTwoWays",
+        given=AHEAD,
+        twins=overtakes(50, 62, 2.0, 6.5, 6, 0.5),
+        partner="vehicle.",
+    ),
+    Trial("VehicleOpensDoorTwoWays", given={"distance": 50.0}, planner="mpc", partner=DOOR),
     Trial("InvadingTurn", "ring", 4, twins=keeps_right),
     Trial("ControlLoss", twins=corrects, fails="off_lane"),
     Trial("EnterActorFlow", place=12, seed=2),
@@ -152,6 +166,11 @@ TRIALS = [
     Trial("SignalizedJunctionLeftTurn"),
     Trial("SignalizedJunctionLeftTurnEnterFlow", place=6),
     Trial("VehicleTurningRoutePedestrian", place=60),
+    Trial(
+        "HazardAtSideLaneTwoWays",
+        given={**AHEAD, "bicycle_drive_distance": 10.0},
+        twins=overtakes(60, 69, 2.6, 6),
+    ),
     Trial("HazardAtSideLaneTwoWays", planner="pdm_closed"),
     Trial("PriorityAtJunction", place=42, at_s=104.0, fails="red_light"),
     Trial("VanillaSignalizedTurnEncounterGreenLight", at_s=5.0, fails="red_light"),
@@ -194,7 +213,7 @@ def play(session: Session, trial: Trial, careful: bool):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("trial", [pytest.param(t, id=t.kind) for t in TRIALS])
+@pytest.mark.parametrize("trial", [pytest.param(t, id=f"{t.kind}-{t.driver}") for t in TRIALS])
 def test_the_careful_one_gets_through_and_the_careless_one_fails(sessions, trial):
     session = session_in(trial.town, sessions)
     episode, stage, _, _ = play(session, trial, True)
@@ -203,7 +222,11 @@ def test_the_careful_one_gets_through_and_the_careless_one_fails(sessions, trial
     assert stage.timeouts == stage.missed_yields == []
     assert trial.fails != "off_lane" or episode.criteria.off_lane.metres == 0.0
     episode, _, _, _ = play(session, trial, False)
-    blame = {event.kind for event in episode.criteria.infractions if event.at_fault}
+    blame = {
+        event.kind
+        for event in episode.criteria.infractions
+        if event.at_fault and event.partner_type.startswith(trial.partner)
+    }
     if episode.criteria.off_lane.metres > OFF_LANE:
         blame.add("off_lane")
     assert trial.fails in blame
