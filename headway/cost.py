@@ -145,10 +145,10 @@ class CostConfig:
         }
     )  # fmt: skip
     linear: dict[str, float] = field(
-        default_factory=lambda: {"collision": 30.0, "corridor": 6.0, "limit": 2.0, "stop": 1.5}
+        default_factory=lambda: {"collision": 30.0, "corridor": 6.0, "limit": 2.0, "stop": 3.0}
     )
     quadratic: dict[str, float] = field(
-        default_factory=lambda: {"collision": 60.0, "corridor": 12.0, "limit": 4.0, "stop": 1.0}
+        default_factory=lambda: {"collision": 60.0, "corridor": 12.0, "limit": 4.0, "stop": 3.0}
     )
     lateral_accel_max: float = 3.0
     stop_brake: float = 2.0

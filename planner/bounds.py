@@ -14,6 +14,7 @@ from planner.right_of_way import FAR, conflict_times
 from planner.rollout import NUM_BOUNDS
 from planner.rules import Memory, Rules
 
+COMFORT = 2.5  # [m/s^2] braking in comfort
 LOOK_JUNCTION = 80.0  # [m] of the route within which conflicts are looked at
 SIGNAL_NAMES = {SignalState.RED: "red_light", SignalState.YELLOW: "yellow_light"}
 
@@ -70,6 +71,11 @@ class EgoOnRoute:
     def front(self) -> float:
         """[m] s of the front."""
         return self.s + self.half_length
+
+    @property
+    def comes_to_rest(self) -> float:
+        """[m] s where the front would be at rest, braking in comfort from now on."""
+        return self.front + self.speed**2 / (2.0 * COMFORT)
 
     def needed(self, at: float) -> float:
         """Braking [m/s^2] that brings the front to rest at s = `at` [m]; a reaction included."""
@@ -197,11 +203,15 @@ def junction_bounds(
     ego_to = arrive.at(itinerary.conflict_s[:, 1] + 2.0 * ego.half_length)
     blocker = np.full(len(near), -1, np.int64)
     front = np.zeros(len(near))
-    # Who has stood for long takes smaller gaps; the hysteresis is for those who still roll.
+    # Who has stood for long takes smaller gaps. The hysteresis is for those who still roll: who has
+    # begun to cross does not stop in the middle because it got on a little slower than was thought.
     bold = memory.boldness(rules)
-    before = rules.before * (1.0 - 0.8 * bold)
+    before = rules.before * (1.0 - 0.5 * bold)
+    inside = (itinerary.junction_s[:, 0] < ego.front) & (ego.front < itinerary.junction_s[:, 1])
     if memory.giving_way and ego.speed > 0.5:
         before += 0.5
+    elif inside.any() and not memory.giving_way:
+        before = min(before, rules.begun)
     conflict_times(
         itinerary.approach_start, itinerary.approach_conflict, itinerary.approach_offset,
         itinerary.conflict_other_s, itinerary.conflict_yields, itinerary.conflict_signal,
@@ -210,6 +220,8 @@ def junction_bounds(
         others.lane, others.lane_s, others.agents.speed, others.agents.extent[:, 0],
         memory.lets_go(others.agents.id, rules), blocker, front,
     )  # fmt: skip
+    held = np.append(scene.signal_state, 0)[itinerary.conflict_signal] == SignalState.RED
+    live = itinerary.conflict_yields & ~(held & (itinerary.conflict_signal >= 0))
     for c in map(int, np.flatnonzero(blocker >= 0)):
         a = int(blocker[c])
         if others.seen[a, corridor.NOW] > 0.0 and others.seen[a, corridor.S] > ego.s:
@@ -220,16 +232,20 @@ def junction_bounds(
         if itinerary.conflict_merges[c] and ahead > ego.front:
             bounds.follow(float(ahead), float(others.agents.speed[a]), name)
             continue
-        at = waiting_place(itinerary, c, ego, rules, creep)
+        at = waiting_place(itinerary, c, ego, rules, creep, live)
         if at is not None:
             bounds.stop(at, name)
     return bounds
 
 
 def waiting_place(
-    itinerary: Itinerary, c: int, ego: EgoOnRoute, rules: Rules, creep: bool = False
+    itinerary: Itinerary, c: int, ego: EgoOnRoute, rules: Rules, creep: bool, live: Array
 ) -> float | None:
-    """Where ego's front waits [m] to give way in conflict `c`, or None when it is in there."""
+    """Where ego's front waits [m] to give way in conflict `c`, or None when it is in there.
+
+    It waits in nobody's way, where it still can: with its body in no conflict of `live` (C,) bool,
+    with those to whom ego gives way and whom no light holds.
+    """
     j = itinerary.conflict_junction[c]
     begin = float(itinerary.conflict_s[c, 0])
     if ego.front > begin - 0.2:
@@ -241,10 +257,18 @@ def waiting_place(
         ahead = (itinerary.conflict_junction == j) & (itinerary.conflict_s[:, 0] > ego.front + 0.2)
         begin = float(itinerary.conflict_s[ahead, 0].min())
     lit = guard >= 0 and itinerary.stop_kind[guard] == StopKind.LIGHT
-    if lit or creep or ego.front > at + 1.3:
-        # With a light on our side we wait inside, as far as our own crossing.
-        return max(begin - rules.give_way_gap, at)
-    return min(at, begin - rules.give_way_gap)
+    if not (lit or creep or ego.front > at + 1.3):
+        return min(at, begin - rules.give_way_gap)
+    # With a light on our side we wait inside, as far as our own crossing.
+    crossed = itinerary.conflict_s[live & (itinerary.conflict_junction == j)]
+    place = inside = begin - rules.give_way_gap
+    while place > at:
+        over = crossed[(crossed[:, 0] < place) & (crossed[:, 1] > place - 2.0 * ego.half_length)]
+        if not len(over):
+            break
+        begin = float(over[:, 0].min())
+        place = begin - rules.give_way_gap
+    return max(place if ego.front < begin - 0.2 else inside, at)  # or it is in their way already
 
 
 def exit_bounds(itinerary: Itinerary, ego: EgoOnRoute, others: Others, rules: Rules) -> BoundList:

@@ -33,6 +33,8 @@ class Path(NamedTuple):
 
 SIDE_NAMES = ("change_left", "change_right")
 BEGUN = 0.1  # share of the way across from which a change has begun
+STANDS = 0.3  # [m/s] who is slower stands
+TIGHT = 6.0  # [m] of way that a shift takes at least, at walking pace
 ROOM_TO_RETURN = 60.0  # [m] a stretch at least as long is one to come back on
 
 
@@ -50,7 +52,10 @@ class LaneChangeConfig:
         rear_gap: [m] to the follower there, beside half a second.
         reaction: [s] of the follower, until it comes up more slowly.
         follower_brake: [m/s^2] that it may be made to brake (MOBIL's safe criterion),
-        insist: times as hard, and reacting so much sooner, when ego has waited long to come back.
+        insist: times as hard, reacting so much sooner and so much nearer, when ego has waited long,
+        commit: or when it has begun: who broke off for every car that comes would never get over.
+        look_time: [s] within which ego would come up to a lead that it leaves its lane for: beside
+            traffic that flows a gap is easier to find before ego has slowed down.
     """
 
     time: float = 3.5
@@ -63,6 +68,8 @@ class LaneChangeConfig:
     reaction: float = 1.0
     follower_brake: float = 2.0
     insist: float = 2.0
+    commit: float = 3.0
+    look_time: float = 8.0
 
 
 @dataclass(frozen=True)
@@ -91,7 +98,7 @@ class LaneOption:
     """One lane to be in.
 
     Attributes:
-        name: keep, change_left, change_right, overtake, pull_over.
+        name: keep, change_left, change_right, overtake, aside, pull_over.
         target: [m] offset of its centre from the route.
         beside: [m] offset of the other lane that its corridor covers, `target` when it is alone.
         path: the way there.
@@ -258,7 +265,8 @@ def share_of_way(done: float) -> float:
 
 def lane_options(
     config: LaneChangeConfig, path: Path, lanes: RouteLanes, hint: int, s: float, d: float,
-    speed: float, half_length: float, seen: Array, width: Array, wish: float, bold: float = 0.0,
+    speed: float, half_length: float, seen: Array, width: Array, wish: float,
+    bold: float = 0.0, going_to: float = 0.0,
 ) -> list[LaneOption]:  # fmt: skip
     """Return the lanes that ego may be in now, the one it is in first.
 
@@ -270,23 +278,31 @@ def lane_options(
         s: [m] of ego.
         d: [m].
         speed: [m/s].
-        half_length: [m].
+        half_length: [m] of ego.
         seen: (A, NUM_SEEN) the others from the route, see `planner.corridor.Seen`.
         width: (A,) [m] beside its middle within which each is in the way of ego's.
         wish: [m/s] that the road allows.
         bold: [0, 1] how long ego has waited, see `Memory.boldness`.
+        going_to: [m] offset of the lane that the last plan goes to.
     """
-    length = max(config.least, config.time * speed)
+    insist = 1.0 + bold * (config.insist - 1.0)
+    stands = (np.abs(seen[:, corridor.D] - d) < width) & (seen[:, corridor.SPEED] < STANDS)
+    stands &= seen[:, corridor.S] > s
+    room = float(seen[stands, corridor.REAR].min(initial=math.inf)) - (s + half_length)
+    least = min(max(room, TIGHT), config.least)
+    length = max(least, config.time * speed)
     keep = LaneOption("keep", 0.0, 0.0, path, math.inf)
-    look = s + half_length + 15.0 + 4.0 * speed
-    pace = _pace(seen[np.abs(seen[:, corridor.D] - d) < width], s, look)
+    up_to = np.maximum(15.0 + 4.0 * speed, config.look_time * (wish - seen[:, corridor.SPEED]))
+    ahead = (seen[:, corridor.S] > s) & (seen[:, corridor.REAR] < s + half_length + up_to)
+    pace = _pace(seen[ahead & (np.abs(seen[:, corridor.D] - d) < width)])
     out: list[LaneOption] = []
     for side in Side:
         offset, clear, reach = (float(a[hint, side]) for a in
                                 (lanes.offset, lanes.clear, lanes.reach))  # fmt: skip
         if math.isnan(offset):
             continue
-        there = seen[np.abs(seen[:, corridor.D] - offset) < width]
+        beside = np.abs(seen[:, corridor.D] - offset) < width
+        there = seen[beside]
         inside = abs(d - offset) < abs(d)
         back = length + 5.0  # of way that the return takes
         if inside:
@@ -297,7 +313,7 @@ def lane_options(
                 "keep", 0.0, offset, shifted_path(path, hint, home_s, offset, 0.0, length), math.inf
             )
             free = _lane_is_free(
-                config, seen[np.abs(seen[:, corridor.D]) < width], s, speed, half_length, bold
+                config, seen[np.abs(seen[:, corridor.D]) < width], s, speed, half_length, insist
             )
             here = LaneOption(SIDE_NAMES[side], offset, offset, stay, s + reach - config.least)
             if not free or (clear <= length and reach >= back):
@@ -307,35 +323,39 @@ def lane_options(
         begun = max(d / offset, 0.0)  # what was begun is not given up for want of room
         enough = way > config.room + config.room_time * speed + back or begun > BEGUN
         enough &= clear > length * (1.0 - begun)
-        faster = begun > BEGUN or min(_pace(there, s, look), wish) > pace + config.gain
-        if faster and enough and _lane_is_free(config, there, s, speed, half_length):
-            out_s = begins(s, d, 0.0, offset, length)
-            over = shifted_path(path, hint, out_s, 0.0, offset, length)
-            ends_s = s + reach - config.least
-            out.append(LaneOption(SIDE_NAMES[side], offset, offset, over, ends_s))
+        faster = begun > BEGUN or min(_pace(seen[ahead & beside]), wish) > pace + config.gain
+        if not (faster and enough):
+            continue
+        press = config.commit if abs(going_to - offset) < 1.0 else insist
+        if not _lane_is_free(config, there, s, speed, half_length, press):
+            continue
+        out_s = begins(s, d, 0.0, offset, length)
+        over = shifted_path(path, hint, out_s, 0.0, offset, length)
+        ends_s = s + reach - config.least
+        out.append(LaneOption(SIDE_NAMES[side], offset, offset, over, ends_s))
     if abs(d) > 1.2:  # off the route's lane, and no lane of ours beside it: back
         keep = LaneOption("keep", 0.0, d, shifted_path(path, hint, s, d, 0.0, length), math.inf)
     return [keep, *out]
 
 
-def _pace(seen: Array, begin: float, end: float) -> float:
-    """Speed [m/s] of the slowest of those `seen` in a lane from s = `begin` to `end`, or inf."""
-    there = (seen[:, corridor.S] > begin) & (seen[:, corridor.REAR] < end)
-    return float(seen[there, corridor.SPEED].min(initial=math.inf))
+def _pace(seen: Array) -> float:
+    """Speed [m/s] of the slowest of those `seen`, or inf."""
+    return float(seen[:, corridor.SPEED].min(initial=math.inf))
 
 
 def _lane_is_free(
     config: LaneChangeConfig, seen: Array, s: float, speed: float, half_length: float,
-    bold: float = 0.0,
+    insist: float = 1.0,
 ) -> bool:  # fmt: skip
     """Whether there is a gap among those `seen` in a lane: nobody beside, ahead or coming up."""
-    insist = 1.0 + bold * (config.insist - 1.0)
     front, rear, v = (seen[:, c] for c in (corridor.FRONT, corridor.REAR, corridor.SPEED))
     ahead = rear - (s + half_length)
-    needed = config.front_gap + 0.5 * speed + np.maximum(speed**2 - v**2, 0.0) / 5.0
+    needed = config.front_gap + 0.5 * speed / insist + np.maximum(speed**2 - v**2, 0.0) / 5.0
     behind = (s - half_length) - front
     brake = 2.0 * config.follower_brake * insist
     closing = np.maximum(v - speed, 0.0)
-    theirs = config.rear_gap + 0.5 * v + config.reaction / insist * closing + closing**2 / brake
+    theirs = (
+        config.rear_gap + 0.5 * v / insist + config.reaction / insist * closing + closing**2 / brake
+    )
     theirs = np.where(v < -0.5, np.inf, theirs)  # nobody comes the other way in a lane of ours
     return bool(np.all((ahead > needed) | (behind > theirs)))

@@ -29,6 +29,8 @@ from planner.itinerary import Itinerary
 
 LOOK = 250.0  # [m] ahead that oncoming traffic is looked at
 EDGE = 0.3  # [m] beside ego that who comes towards it has to be clear of
+ALONG = 0.7  # [m/s] a walker who gets on faster along the road does not cross it
+TOWARDS = 2.3  # [rad] between its heading and ego's, at least
 
 
 @dataclass
@@ -84,6 +86,7 @@ class Hurdle:
         target: [m] offset of ego's centre that clears it.
         past: [m] along the route where ego's centre is when it is past it, were it to go now.
         home: [m] of way that coming back takes from there.
+        over: whether there is room for that on the oncoming lane.
     """
 
     first_id: int
@@ -93,6 +96,7 @@ class Hurdle:
     target: float
     past: float
     home: float
+    over: bool
 
 
 def find_hurdle(
@@ -100,6 +104,8 @@ def find_hurdle(
     half_width: float, margins: Array, agents: Agents, seen: Array, stays: Array, crawls: Array,
 ) -> Hurdle | None:  # fmt: skip
     """Find what stands or crawls in ego's lane, waits for nothing, and leaves room on its left.
+
+    Or beside a lane of ego's direction, to which it can be left.
 
     Args:
         config: see there.
@@ -121,9 +127,7 @@ def find_hurdle(
     begin, end = float(seen[group, corridor.REAR].min()), float(seen[group, corridor.FRONT].max())
     if begin > ego.front + config.look or begin - 2.0 * ego.half_length > itinerary.s[-1]:
         return None  # far ahead, or behind the goal
-    walks = (agents.kind == AgentKind.WALKER) & (np.abs(seen[:, corridor.D]) < config.walkers)
-    walks &= (seen[:, corridor.S] > begin) & (seen[:, corridor.S] < end + 2.0 * config.walkers)
-    if walks.any():
+    if _walkers_cross(config, seen[agents.kind == AgentKind.WALKER], (begin, end)):
         return None
     first_row = np.argmin(np.where(group, seen[:, corridor.REAR], math.inf))
     # One that rolls back is as far ahead as it is now.
@@ -141,9 +145,23 @@ def find_hurdle(
     first, last = np.searchsorted(itinerary.s, (begin, gone))
     way = slice(min(first, len(itinerary.s) - 1), last + 1)
     room = float((lanes.half[way] + lanes.oncoming[way]).min())
-    if target + half_width + 0.2 > room:
+    over = target + half_width + 0.2 < room
+    if not over and np.isnan(lanes.offset[way]).any(axis=0).all():
         return None
-    return Hurdle(int(agents.id[first_row]), begin, end, speed, target, past, home)
+    return Hurdle(int(agents.id[first_row]), begin, end, speed, target, past, home, over)
+
+
+def _walkers_cross(config: PassingConfig, walkers: Array, ends: tuple[float, float]) -> bool:
+    """Whether any of the walkers, seen from the route, is on its way to the road or stands at it.
+
+    Those who walk along it are nobody that one waits for.
+    """
+    s, d, turn, along = (
+        walkers[:, c] for c in (corridor.S, corridor.D, corridor.HEADING, corridor.SPEED)
+    )
+    there = (s > ends[0]) & (s < ends[1] + 2.0 * config.walkers) & (np.abs(d) < config.walkers)
+    leaves = d * np.sin(turn) > 0.0
+    return bool((there & (np.abs(along) < ALONG) & ~leaves).any())
 
 
 def _group(
@@ -272,6 +290,35 @@ def pull_over(
     length = max(change.time * ego.speed, change.least)
     way = shifted_path(path, hint, begins(ego.s, ego.d, 0.0, target, length), 0.0, target, length)
     return LaneOption("pull_over", target, target, way, math.inf)
+
+
+def aside(
+    config: PassingConfig, lanes: RouteLanes, path: Path, hint: int, ego: EgoOnRoute,
+    half_width: float, margin: float, agents: Agents, seen: Array,
+) -> LaneOption | None:  # fmt: skip
+    """Return the way past those who come over the line, on the right of ego's lane, if any do.
+
+    Args:
+        config: see there.
+        lanes: beside the route.
+        path: the route.
+        hint: sample near ego.
+        ego: on it.
+        half_width: [m] of ego.
+        margin: [m] to each side of ego that they have to be clear of.
+        agents: the others.
+        seen: (A, NUM_SEEN) of them from the route.
+    """
+    right = edges(agents, seen)[0]
+    comes = (np.abs(seen[:, corridor.HEADING]) > TOWARDS) & (seen[:, corridor.S] > ego.s)
+    comes &= (seen[:, corridor.D] > 0.0) & (right < half_width + margin + EDGE)
+    room = float(lanes.half[hint]) - half_width - config.kerb
+    if not comes.any() or room <= 0.0:
+        return None
+    target = -room
+    length = max(ego.speed * math.sqrt(5.77 * room / config.lateral_accel), config.turn_out)
+    way = shifted_path(path, hint, begins(ego.s, ego.d, 0.0, target, length), 0.0, target, length)
+    return LaneOption("aside", target, target, way, math.inf)
 
 
 def kerb_stop(

@@ -10,6 +10,7 @@ from headway.types import Agents, Array, SignalState
 
 STANDING = 0.3  # [m/s] a slower car stands
 CRAWLING = 7.0  # [m/s] as fast as a bicycle: a slower car crawls
+SPEEDED_UP = 1.0  # [m/s] and one that got so much faster is about to drive
 CREEPING = 2.0  # [m/s] and one slower than that has not set off yet,
 CREPT = 5.0  # [m] before it has come so far
 
@@ -29,6 +30,7 @@ class Rules:
         walker_gap: [m] to a walker's way.
         crossing_gap: [m] to a crossing vehicle's way.
         before: [s] that ego has to be gone before another comes.
+        begun: [s] the same once ego has begun to cross.
         after: [s] that another has to be gone before ego comes.
         stood: [s] of standing after which another is taken to give way to ego, which waits.
         patience: [s] of waiting after which all who stand are.
@@ -52,6 +54,7 @@ class Rules:
     walker_gap: float = 2.0
     crossing_gap: float = 2.0
     before: float = 1.5
+    begun: float = 0.4
     after: float = 0.7
     stood: float = 2.0
     patience: float = 4.0
@@ -97,8 +100,10 @@ class Memory:
             does not end the wait.
         waiting_s: [m] where that was.
         resting_since: [s] when others came to rest, by id.
-        crawling_since: [s] when others came to be as slow as a bicycle, by id.
+        crawling_since: [s] when others came to be as slow as a bicycle and got no faster, by id.
+        crawling_speed: [m/s] of the slowest that each has been since then, by id.
         giving_way: whether ego gave way in the last tick.
+        letting: ids of those who stand and are taken to let ego go.
     """
 
     hint: int = -1
@@ -113,7 +118,9 @@ class Memory:
     waiting_s: float = 0.0
     resting_since: dict[int, float] = field(default_factory=dict)
     crawling_since: dict[int, float] = field(default_factory=dict)
+    crawling_speed: dict[int, float] = field(default_factory=dict)
     giving_way: bool = False
+    letting: set[int] = field(default_factory=set)
 
     def note_wait(self, s: float, speed: float) -> None:
         """Note since when ego waits, at s [m] of the route with `speed` [m/s]."""
@@ -126,6 +133,14 @@ class Memory:
         """Note since when others stand, or crawl."""
         self.resting_since = self._since(self.resting_since, agents, STANDING)
         self.crawling_since = self._since(self.crawling_since, agents, CRAWLING)
+        slowest = self.crawling_speed
+        self.crawling_speed = {}
+        for i, speed in zip(agents.id.tolist(), agents.speed.tolist(), strict=True):
+            if i not in self.crawling_since:
+                continue
+            self.crawling_speed[i] = min(slowest.get(i, speed), speed)
+            if speed > self.crawling_speed[i] + SPEEDED_UP:  # it sets off: no crawler yet
+                self.crawling_since[i], self.crawling_speed[i] = self.t, speed
 
     def _since(self, before: dict[int, float], agents: Agents, speed: float) -> dict[int, float]:
         """Since when [s] each is slower than `speed` [m/s], by id, going on from `before`."""
@@ -144,11 +159,12 @@ class Memory:
             rules: how long they have to have stood.
         """
         waited = self.t - self.waiting_since
-        if waited >= rules.patience:
-            return np.ones(len(ids), dtype=bool)
-        if waited < rules.full_stop:
-            return np.zeros(len(ids), dtype=bool)
-        return self.rested(ids, rules.stood)
+        if waited >= rules.full_stop:
+            rest = self.rested(ids, 0.0 if waited >= rules.patience else rules.stood)
+            self.letting = set(ids[rest].tolist())
+            return rest | (waited >= rules.patience)
+        # Whoever let ego set off lets it drive on, as long as it stands.
+        return np.array([i in self.letting and i in self.resting_since for i in ids.tolist()], bool)
 
     def rested(self, ids: Array, seconds: float) -> Array:
         """Whether others have stood for `seconds` [s] at least (A,) bool."""

@@ -43,7 +43,9 @@ class MpcConfig:
         switch: cost of going for another lane than in the last tick.
         hold: cost of giving way or stopping where the rules let one go: within the seconds of a
             score, waiting is nearly as good as going.
-        stuck: cost of staying behind what stands there for good and could be gone around.
+        stuck: cost of staying behind what stands there for good and could be gone around, and of
+            staying in the middle of the lane before who comes over its line: forecasts let it go
+            back to its own.
         corridor_margin: [m] between ego's side and its lane's edge.
         margin_along: [m] to others along their direction, beside their forecast's spread.
         margin_across: [m] across it.

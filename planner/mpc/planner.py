@@ -49,6 +49,7 @@ from planner.scoring import rates, totals
 NO_RESIDUAL = (0.0,) * NUM_RESIDUALS
 STANDS = 0.1  # [m/s] a plan that gets no faster stands
 STRAIGHTEN = 0.3  # [rad/s] with which the wheels come back meanwhile
+NOT_STUCK = ("overtake", "aside")
 HOLDS = ("yield", "stop")  # where the rules would let one go
 
 
@@ -105,7 +106,6 @@ class MpcPlanner:
         self._road = None
         self._last: Solution | None = None
         self._last_t = float("nan")
-        self._target = 0.0
         self._type = ""
 
     def propose(self, scene: Scene, goal: Goal) -> Proposals:
@@ -139,7 +139,7 @@ class MpcPlanner:
             for candidate, start in self._starts(candidates, scene.t, x0)
         ]
         solution, stages, sources, best = min(solved, key=lambda s: self._worth(s[0], s[3]))
-        self._last, self._last_t, self._target = solution, scene.t, best.option.target
+        self._last, self._last_t, self._ways.target = solution, scene.t, best.option.target
         active, which = binding(solution, stages, shared, sources, best.bounds, scene.agents.id)
         roll = best.roll
         self.rules.remember(active, roll.states, self.config.rules.plan_dt, roll.wanted)
@@ -199,12 +199,12 @@ class MpcPlanner:
         rate = rates(states, inputs, stages, shared)
         off = [self._ways.off_lane(c.option) for c in candidates]
         rate += np.array(off)[:, None]
-        around = any(c.name == "overtake" for c in candidates)
+        better = [c.name for c in candidates if c.name in NOT_STUCK]
         score, tail = totals(rate, dt), totals(rate, dt, begin=round(self._t[-1] / dt))
         for i, c in enumerate(candidates):
-            extra = config.switch if abs(c.option.target - self._target) > 1.0 else 0.0
+            extra = config.switch if abs(c.option.target - self._ways.target) > 1.0 else 0.0
             extra += config.hold if c.name in HOLDS else 0.0
-            extra += config.stuck if around and c.option.name != "overtake" else 0.0
+            extra += config.stuck if better and c.option.name not in better else 0.0
             candidates[i] = replace(
                 c,
                 score=float(score[i]) + extra,
@@ -221,7 +221,7 @@ class MpcPlanner:
         """
         config = self.config
         out: list[tuple[Candidate, Array]] = []
-        same = [c for c in candidates if abs(c.option.target - self._target) < 1.0]
+        same = [c for c in candidates if abs(c.option.target - self._ways.target) < 1.0]
         if self._last is not None and same:
             out.append((same[0], shifted(self._last.inputs, self._dt, now - self._last_t)))
         command = x0[int(ModelState.ACCEL_CMD) :]
@@ -268,7 +268,7 @@ class MpcPlanner:
             0.5 * np.ascontiguousarray(graph.width[points], np.float64),
         )  # fmt: skip
         self._ways.follow(graph, route)
-        self._last, self._target = None, 0.0
+        self._last = None
 
     def _state(self, scene: Scene) -> Array:
         """(NX,) now: pose and speed as seen, actuators as the last plan has them by now.

@@ -67,6 +67,7 @@ class Lateral(NamedTuple):
             Otherwise it would be cheaper in every tick to cross over a little later.
         blocked_from, blocked_to: [m] along the route between which all that is right of `offset`
             is blocked.
+        at_once: whether its centre is gone to at once, and not only from half way on.
     """
 
     offset: float
@@ -76,6 +77,7 @@ class Lateral(NamedTuple):
     target: float
     blocked_from: float
     blocked_to: float
+    at_once: bool = False
 
 
 class Sources(NamedTuple):
@@ -134,7 +136,7 @@ def fill_road(
         )
         row[REF_SPEED] = min(road.speed[here] + f * (road.speed[here + 1] - road.speed[here]), cap)
         row[SPEED_LIMIT] = min(road.limit[here], cap + 0.5)
-        in_target = abs(d - lateral.offset) < abs(d)
+        in_target = lateral.at_once or abs(d - lateral.offset) < abs(d)
         row[LANE_OFFSET] = lateral.offset if in_target else 0.0
         half = road.half_width[here]
         row[RIGHT] = -half - lateral.right + lateral.margin

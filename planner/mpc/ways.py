@@ -11,13 +11,23 @@ from headway.road.route import Route
 from headway.types import AgentKind, Array, Goal, Scene
 from planner import corridor
 from planner.bounds import BoundList
+from planner.caution import careful
 from planner.homotopies import LaneOption, lane_options, route_lanes
 from planner.idm import IdmPlanner
 from planner.mpc.config import MpcConfig
 from planner.mpc.stages import Lateral
-from planner.passing import LOOK, Hurdle, edges, find_hurdle, kerb_stop, overtake, pull_over
+from planner.passing import (
+    LOOK,
+    Hurdle,
+    aside,
+    edges,
+    find_hurdle,
+    kerb_stop,
+    overtake,
+    pull_over,
+)
 
-ONE_LANE = ("overtake", "pull_over")  # no lane is changed to for good
+WITHIN = ("pull_over", "aside")  # the route's own lane
 SLOW_PACE = 0.6  # of the speed that the road allows, in the slower profiles
 
 
@@ -47,10 +57,12 @@ class Ways:
     Attributes:
         behind: (A,) bool, who is behind ego in its lane and keeps its distance by itself.
         stays: (A,) bool, who is taken to stay where it is: things, and who has stood for a while.
+        target: [m] offset of the lane that the last plan goes to.
     """
 
     behind: Array
     stays: Array
+    target: float
 
     def __init__(self, config: MpcConfig, rules: IdmPlanner) -> None:
         self._config, self._rules = config, rules
@@ -61,10 +73,12 @@ class Ways:
         self._hurdle: Hurdle | None = None
         self._kerb_s = 0.0
         self._gives_way = False
+        self.target = 0.0
 
     def follow(self, graph: LaneGraph, route: Route) -> None:
         """Look up the lanes beside `route`."""
         self._lanes = route_lanes(graph, route)
+        self.target = 0.0
 
     def profiles(self, scene: Scene, goal: Goal) -> list[Profile]:
         """Name, lane, extra bounds and pace of each proposal; ego's own lane comes first."""
@@ -72,7 +86,7 @@ class Ways:
         options, out = self._options(scene, goal), []
         for option in options:
             out.append(Profile(option.name, option, BoundList(), 1.0))
-            if option.name != "overtake":
+            if option.name not in ("overtake", "aside"):
                 out.append(Profile(f"{option.name}_slow", option, BoundList(), SLOW_PACE))
         memory, first = rules.memory, options[0]
         if self._gives_way and memory.boldness(rules.config.rules) > config.creep_from:
@@ -96,8 +110,8 @@ class Ways:
             at = hurdle.rear - self._config.passing.hold
             if hurdle.speed > 0.0:
                 out.follow(0.5 * (at + hurdle.rear), hurdle.speed, f"obstacle:{hurdle.first_id}")
-            elif at > ego.front - 0.5:
-                out.stop(at, f"obstacle:{hurdle.first_id}")
+            else:
+                out.stop(max(at, ego.comes_to_rest), f"obstacle:{hurdle.first_id}")
         return out
 
     def off_lane(self, option: LaneOption) -> float:
@@ -111,14 +125,16 @@ class Ways:
 
     def lateral(self, option: LaneOption, half_width: float) -> Lateral:
         """Where the corridor of `option` lies, for an ego so wide [m]."""
-        d, changes = self._rules.ego.d, option.beside != 0.0 and option.name not in ONE_LANE
-        beside = 0.0 if option.name == "pull_over" else option.beside
+        d, within = self._rules.ego.d, option.name in WITHIN
+        changes = option.beside != 0.0 and option.name != "overtake" and not within
+        beside = 0.0 if within else option.beside
         return Lateral(
             option.beside,
             max(0.0, -beside, -d - 0.4), max(0.0, beside, d - 0.4),
             half_width + self._config.corridor_margin,
             option.target if changes else np.nan,
             *option.blocked,
+            option.name == "aside",
         )  # fmt: skip
 
     def _options(self, scene: Scene, goal: Goal) -> list[LaneOption]:
@@ -131,7 +147,8 @@ class Ways:
         self.behind = same & near & (seen[:, corridor.FRONT] < ego.s)
         self.stays = scene.agents.kind == AgentKind.PROP
         self.stays |= rules.memory.rested(scene.agents.id, config.passing.stood)
-        path, hint, half_width = rules.route_path, rules.memory.hint, float(scene.ego.extent[1])
+        hint, half_width = rules.memory.hint, float(scene.ego.extent[1])
+        path = careful(rules.route_path, (ego.half_length, half_width), ego.s, scene.agents, seen)
         self._hurdle = None
         if goal.maneuver == "pull_over":
             self._kerb_s = self._kerb_s or kerb_stop(
@@ -143,22 +160,31 @@ class Ways:
         margins = rules.config.rules.margins()
         right, left = edges(scene.agents, seen)
         width = 0.5 * (left - right) + half_width + margins[scene.agents.kind]
+        bold = rules.memory.boldness(rules.config.rules)
         options = lane_options(
-            config.lanes, path, lanes, hint, ego.s, ego.d, ego.speed, ego.half_length, seen, width,
-            wish, rules.memory.boldness(rules.config.rules),
+            config.lanes, path, lanes, hint, ego.s, ego.d, ego.speed, ego.half_length,
+            seen, width, wish, bold, self.target,
         )  # fmt: skip
+        room = None
+        if options[0].target == 0.0:
+            room = aside(
+                config.passing, lanes, path, hint, ego, half_width,
+                rules.config.rules.margin_vehicle, scene.agents, seen,
+            )  # fmt: skip
         crawls = rules.memory.crawled(scene.agents.id, config.passing.stood)
         crawls &= same & (seen[:, corridor.SPEED] + config.passing.gain < wish)
         self._hurdle = hurdle = find_hurdle(
             config.passing, lanes, rules.itinerary, ego, half_width, margins,
             scene.agents, seen, self.stays, crawls,
         )  # fmt: skip
-        if hurdle is None or options[0].name != "keep":
-            return options
-        if all(option.ends_s < hurdle.past for option in options[1:]):  # no lane of ours to go to
+        if (
+            hurdle is not None and hurdle.over and options[0].name == "keep"
+            # There is no lane of ours to go to.
+            and all(option.ends_s < hurdle.past for option in options[1:])
+        ):  # fmt: skip
             way = overtake(
                 config.passing, config.lanes, lanes, path, hint, ego, half_width, hurdle,
                 scene.agents, rules.survey(scene, nothing, 1.0, LOOK),
             )  # fmt: skip
             options += [way] if way is not None else []
-        return options
+        return options + ([room] if room is not None else [])

@@ -113,9 +113,43 @@ def test_the_way_home_needs_a_gap_that_the_follower_can_keep(beside):
     # 4 m, half a second at 20 m/s, 5 m in the second of reaction, 5^2 / (2 2) m of braking
     assert "keep" not in ways_home(beside, i, 15.0, follower(25.0, 20.0, s))
     assert "keep" in ways_home(beside, i, 15.0, follower(25.5, 20.0, s))
-    # Who has waited for long asks for twice the braking, and half the reaction: 14 + 10 + 50 m.
-    assert "keep" not in ways_home(beside, i, 0.0, follower(75.0, 20.0, s))
-    assert "keep" in ways_home(beside, i, 0.0, follower(75.0, 20.0, s), bold=1.0)
+    # Who has waited for long asks for twice the braking, half the reaction and half the
+    # distance: 4 + 5 + 10 + 50 m.
+    assert "keep" not in ways_home(beside, i, 0.0, follower(69.5, 20.0, s))
+    assert "keep" not in ways_home(beside, i, 0.0, follower(68.5, 20.0, s), bold=1.0)
+    assert "keep" in ways_home(beside, i, 0.0, follower(69.5, 20.0, s), bold=1.0)
+
+
+def test_a_change_that_has_begun_is_not_broken_off_for_a_follower_who_can_still_brake(beside):
+    route, lanes, _ = beside
+    i = int(np.flatnonzero(lanes.clear[:, Side.RIGHT] > 80.0)[0])
+    s, offset = float(route.s[i]), float(lanes.offset[i, Side.RIGHT])
+    path = Path(route.xyz[:, :2], route.s, route.yaw, route.curvature, route.speed_limit)
+    lead, behind = slow_ahead(s), follower(10.0, 12.0, s)
+    behind[0, Seen.D] = offset
+    seen = np.concatenate([lead, behind])
+    # 4 m, a third of half a second and of a second's closing, 4^2 / (2 6) m: 8.7 m
+    for going_to, offered in ((0.0, False), (offset, True)):
+        options = lane_options(
+            LaneChangeConfig(), path, lanes, i, s, 0.0, 8.0, 2.4, seen, np.full(2, 1.6), 13.0,
+            going_to=going_to,
+        )  # fmt: skip
+        assert ("change_right" in [option.name for option in options]) == offered
+
+
+def test_who_stands_far_ahead_is_left_while_ego_still_has_speed(beside):
+    route, lanes, _ = beside
+    room = np.minimum(lanes.reach[:, Side.RIGHT], route.length - route.s)
+    i = int(np.flatnonzero((lanes.clear[:, Side.RIGHT] > 80.0) & (room > 180.0))[0])
+    s, path = float(route.s[i]), Path(route.xyz[:, :2], route.s, route.yaw, route.curvature, None)
+    stands = slow_ahead(s)
+    stands[0, [Seen.S, Seen.REAR, Seen.FRONT]] += 90.0 - stands[0, Seen.REAR] + s
+    for pace, offered in ((0.0, True), (9.0, False)):  # who drives is reached much later
+        stands[0, Seen.SPEED] = pace
+        options = lane_options(
+            LaneChangeConfig(), path, lanes, i, s, 0.0, 13.0, 2.4, stands, np.full(1, 1.6), 13.0
+        )
+        assert ("change_right" in [option.name for option in options]) == offered
 
 
 def test_who_stands_half_in_the_next_lane_blocks_it(beside):

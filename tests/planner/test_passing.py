@@ -71,9 +71,13 @@ def test_who_stands_behind_the_goal_is_nothing_to_pass(grid, straight):
     assert "overtake" not in {r.plan_name for r in world.driver.trace.records}
 
 
-@pytest.mark.parametrize(("d", "passes"), [(2.5, False), (9.0, True)])
-def test_who_may_be_waiting_for_a_walker_is_not_overtaken(grid, straight, d, passes):
-    at_the_kerb = Scripted(along(straight, lambda t: STANDS + 5.0, d), AgentKind.WALKER, (0.2, 0.2))
+@pytest.mark.parametrize(("d", "pace", "passes"), [(2.5, 0.0, False), (9.0, 0.0, True),
+                                                   (-2.25, 1.4, True)])  # fmt: skip
+def test_who_may_be_waiting_for_a_walker_is_not_overtaken(grid, straight, d, pace, passes):
+    """Who walks along the road is nobody that one waits for."""
+    begin = STANDS + 5.0 - 10.0 * pace
+    motion = along(straight, lambda t: begin + pace * t, d)
+    at_the_kerb = Scripted(motion, AgentKind.WALKER, (0.2, 0.2))
     world = drive(grid, straight, blocked(straight, at_the_kerb), 25.0)
     assert_clear(world)
     assert passed(world) == passes
@@ -130,6 +134,37 @@ def test_who_crawls_is_overtaken_on_the_oncoming_lane_and_who_drives_is_not(
     assert_clear(world)
     assert (world.s_d()[0][-1] > 50.0 + pace * world.t) == overtaken
     assert ("overtake" in {r.plan_name for r in world.driver.trace.records}) == overtaken
+
+
+def test_who_is_about_to_drive_off_is_not_overtaken(grid, straight):
+    """It has stood for long, and gathers speed as ego comes up: a lead at a light that changed."""
+
+    def motion(t: float) -> float:
+        return 45.0 + 0.5 * max(t - 6.0, 0.0) ** 2
+
+    leads = [Scripted(along(straight, motion, d)) for d in (0.0, -2.0 * HALF)]
+    world = World(grid, straight, leads, start_s=5.0, driver=make_driver(MpcPlanner()))
+    world.drive(14.0)
+    assert_clear(world)
+    assert world.s_d()[1].max() < 0.5
+
+
+def test_ego_keeps_to_the_right_of_who_comes_over_the_line(grid, straight):
+    """Their side is 0.5 m over it: ego passes without stopping, as far right as its lane allows."""
+
+    def comes(t: float) -> tuple[float, float, float, float]:
+        x, y, yaw, _ = along(straight, lambda t: 140.0 - 12.0 * t, 2.2)(t)
+        return x, y, yaw + np.pi, 12.0
+
+    world = World(grid, straight, [Scripted(comes)], start_s=5.0, driver=make_driver(MpcPlanner()))
+    world.drive(10.0)
+    assert_clear(world)
+    s, d = world.s_d()
+    facing = np.abs(140.0 - 12.0 * world.driver.trace.column("t") - s) < 6.0
+    assert facing.any()
+    assert d[facing].max() < -0.35
+    assert np.diff(s[facing]).min() > 0.2  # 4 m/s, 20 times a second
+    assert abs(d[-1]) < 0.2, "and comes back to the middle"
 
 
 @pytest.mark.parametrize("turn", [0.5 * np.pi, np.pi])

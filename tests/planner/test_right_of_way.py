@@ -1,9 +1,16 @@
 """Who comes first at one conflict: ego is there from 3 to 6 s and has to give way."""
 
+from types import SimpleNamespace
+from typing import cast
+
 import numpy as np
 import pytest
 
+from headway.road.lane_graph import StopKind
+from planner.bounds import EgoOnRoute, waiting_place
+from planner.itinerary import Itinerary
 from planner.right_of_way import STOP_SIGN, conflict_times
+from planner.rules import Rules
 
 LANE_LENGTH = 100.0  # the others' approach; the conflict lies at its end
 
@@ -52,3 +59,22 @@ def test_nobody_comes_through_one_who_stands_and_lets_us_go():
     assert blocker([-8.0, -60.0], [1.0, 9.0], may_start=False) != -1  # that one rolls
     assert blocker([-60.0, -90.0], [9.0, 0.0], may_start=False) == 0  # who stands is behind
     assert blocker([-8.0, -60.0], [0.0, 9.0], may_start=True) == 0  # and may pull away any time
+
+
+@pytest.mark.parametrize(
+    ("front", "live", "at"),
+    [
+        (12.0, True, 19.0),  # standing at 25 m its body would lie in the first from 20 to 24 m
+        (12.0, False, 25.0),  # which a light holds
+        (21.0, True, 25.0),  # it is in there already
+    ],
+)
+def test_who_waits_for_the_second_stream_does_not_stand_in_the_first(front, live, at):
+    lit = SimpleNamespace(
+        conflict_s=np.array([[20.0, 24.0], [26.0, 30.0]]), conflict_junction=np.zeros(2, int),
+        junction_s=np.array([[10.0, 40.0]]), junction_stop=np.zeros(1, int),
+        stop_s=np.array([9.0]), stop_kind=np.array([StopKind.LIGHT]),
+    )  # fmt: skip
+    ego = EgoOnRoute(front - 2.4, 0.0, 2.0, 2.4, 60.0)
+    found = waiting_place(cast(Itinerary, lit), 1, ego, Rules(), False, np.array([live, True]))
+    assert found == at
