@@ -7,8 +7,8 @@ import numpy as np
 from headway.types import AgentKind, Agents, Array
 from planner import corridor
 from planner.homotopies import Path
+from planner.rules import STANDING
 
-STANDS = 0.5  # [m/s] who is slower stands
 EDGE = 3.5  # [m] beside ego's way, within which it matters
 ACROSS = 0.7  # sine of the angle between its heading and the road, at least
 PACE = 5.0  # [m/s] from which ego stops within what such a walker leaves it
@@ -30,7 +30,7 @@ def careful(
     """
     d, turn = seen[:, corridor.D], np.sin(seen[:, corridor.HEADING])
     kinds = (agents.kind == AgentKind.WALKER) | (agents.kind == AgentKind.TWO_WHEELER)
-    may = kinds & (agents.speed < STANDS) & (np.abs(turn) > ACROSS) & (d * turn < 0.0)
+    may = kinds & (agents.speed < STANDING) & (np.abs(turn) > ACROSS) & (d * turn < 0.0)
     may &= (np.abs(d) < half_size[1] + EDGE) & (seen[:, corridor.S] > s)
     if not may.any():
         return path

@@ -19,6 +19,7 @@ from headway.types import Array
 from planner import corridor
 from planner.itinerary import Itinerary
 from planner.neighbours import Side, neighbours
+from planner.rules import STANDING
 
 
 class Path(NamedTuple):
@@ -33,7 +34,6 @@ class Path(NamedTuple):
 
 SIDE_NAMES = ("change_left", "change_right")
 BEGUN = 0.1  # share of the way across from which a change has begun
-STANDS = 0.3  # [m/s] who is slower stands
 TIGHT = 6.0  # [m] of way that a shift takes at least, at walking pace
 ROOM_TO_RETURN = 60.0  # [m] a stretch at least as long is one to come back on
 
@@ -286,7 +286,7 @@ def lane_options(
         going_to: [m] offset of the lane that the last plan goes to.
     """
     insist = 1.0 + bold * (config.insist - 1.0)
-    stands = (np.abs(seen[:, corridor.D] - d) < width) & (seen[:, corridor.SPEED] < STANDS)
+    stands = (np.abs(seen[:, corridor.D] - d) < width) & (seen[:, corridor.SPEED] < STANDING)
     stands &= seen[:, corridor.S] > s
     room = float(seen[stands, corridor.REAR].min(initial=math.inf)) - (s + half_length)
     least = min(max(room, TIGHT), config.least)
