@@ -57,6 +57,7 @@ DIFFICULTIES: Mapping[str, Mapping[str, float]] = {
 # (docs/upstream_scenarios.md, section 1).
 OBSTACLE = {"distance": (40, 45)}
 TWO_WAYS = {"distance": (40, 45), "frequency": ((40, 70), (150, 200))}
+SLOW_FLOW = {"flow_speed": (9, 10), "source_dist_interval": ((11, 16), (30, 42))}
 PARAMETERS: Mapping[str, Mapping[str, tuple]] = {
     **dict.fromkeys(
         ("Accident", "ConstructionObstacle", "ParkedObstacle", "StaticCutIn"), OBSTACLE
@@ -64,11 +65,13 @@ PARAMETERS: Mapping[str, Mapping[str, tuple]] = {
     **dict.fromkeys(
         ("AccidentTwoWays", "ConstructionObstacleTwoWays", "ParkedObstacleTwoWays"), TWO_WAYS
     ),
+    **dict.fromkeys(("MergerIntoSlowTraffic", "MergerIntoSlowTrafficV2"), SLOW_FLOW),
     "DynamicObjectCrossing": {"distance": (40, 50), "crossing_angle": (0, 11)},
     "HazardAtSideLane": {"distance": (41, 45), "bicycle_drive_distance": (40, 60),
                          "bicycle_speed": (6, 12)},
     "HazardAtSideLaneTwoWays": {"distance": (41, 45), "bicycle_drive_distance": (40, 60),
                                 "bicycle_speed": (7, 11), "frequency": (75, 100)},
+    "HighwayExit": {"flow_speed": (10, 15), "source_dist_interval": ((11, 20), (33, 46))},
     "InvadingTurn": {"distance": (50, 60), "offset": (0.18, 0.34)},
     "ParkingCrossingPedestrian": {"distance": (36, 45), "crossing_angle": (0, 12)},
     "ParkingExit": {"front_vehicle_distance": (9, 10), "behind_vehicle_distance": (9, 10)},

@@ -25,7 +25,6 @@ JUNCTION_TRIGGER = 55.0  # [m] before a junction
 LEAST_BEFORE, BEHIND = 40.0, 60.0  # [m] of road before and behind a junction
 FLOW_SPEED = 0.8  # of the limit
 GAPS = (2.5, 9.0)  # [s] between those who flow through a junction
-MERGE_GAPS = (2.5, 6.0)  # [s] the same on a lane into which one merges
 
 Given = Mapping[str, float | str | tuple[float, float] | Place]
 
@@ -213,17 +212,14 @@ def _beside_cycleway(graph: LaneGraph) -> Iterator[Site]:
 def _merging(graph: LaneGraph) -> Iterator[Site]:
     """From an on-ramp into the motorway's lane beside its own."""
     for ramp, lane in sites.entries(graph):
-        flow = sites.merge_flow_at(lane)
         route = line_between(ramp.back(160.0), lane.next_lane(1).ahead(230.0))
-        yield Site(route, 50.0, {**flow, **_flow(graph, lane.next_lane(1).lane, MERGE_GAPS)})
+        yield Site(route, 50.0, sites.merge_flow_at(lane))
 
 
 def _leaving(graph: LaneGraph) -> Iterator[Site]:
     """From the lane beside the last one out to the off-ramp."""
     for lane, ramp in sites.exits(graph):
-        route = sites.leave_at(lane, ramp, 300.0)
-        given = {**sites.leave_flow_at(lane, ramp), **_flow(graph, lane.lane, MERGE_GAPS)}
-        yield Site(route, 50.0, given)
+        yield Site(sites.leave_at(lane, ramp, 300.0), 50.0, sites.leave_flow_at(lane, ramp))
 
 
 def _past_entries(graph: LaneGraph) -> Iterator[Site]:
