@@ -5,10 +5,14 @@ Their files are shipped; `python -m scenarios.suites.own` writes them anew.
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 
 from carla_bridge.headless.towns import load_town
+from headway.parts import PARTS
 from headway.road.lane_graph import LaneGraph
 from headway.road.route import Route
 from scenarios.junctions import Approach, Side
@@ -25,6 +29,8 @@ OWN_SUITES: Mapping[str, tuple[Path, ...]] = {
     "headway_dev": (DATA / "headway_dev.xml",),
     "headway_eval": (DATA / "headway_eval.xml",),
 }
+RIVALS = ("pdm_closed", "frenet", "idm_mobil", "idm", "traffic_manager")
+SEEDS = (1,)  # of the table in the README
 TRIGGER = 15.0  # [m] along a route where its scenario goes off
 NOON: Mapping[str, float] = {
     "cloudiness": 5.0, "precipitation": 0.0, "precipitation_deposits": 0.0, "wetness": 0.0,
@@ -49,6 +55,16 @@ def own_suite(name: str) -> Suite:
         return town_routes.town_routes(name.partition(":")[2].split(","))
     parts = [read_routes(path) for path in OWN_SUITES[name]]
     return Suite(name, tuple(route for part in parts for route in part.routes))
+
+
+def eval_fingerprint() -> str:
+    """SHA-256 of what is frozen: routes of `headway_eval`, seeds and the rivals' settings."""
+    settings = {
+        part.name: asdict(part.config_class()())
+        for part in PARTS if part.group == "planner" and part.name in RIVALS
+    }  # fmt: skip
+    words = json.dumps({"seeds": SEEDS, "settings": settings}, sort_keys=True)
+    return hashlib.sha256((DATA / "headway_eval.xml").read_bytes() + words.encode()).hexdigest()
 
 
 def smoke() -> list[RouteSpec]:
@@ -92,6 +108,7 @@ def main() -> None:
     write_routes(DATA / "smoke.xml", smoke())
     for part in headway.PARTS:
         write_routes(DATA / f"headway_{part}.xml", headway.headway_part(part))
+    print(f"headway_eval, seeds and rivals: {eval_fingerprint()}")
 
 
 if __name__ == "__main__":

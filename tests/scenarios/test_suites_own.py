@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from scenarios.abilities import ABILITIES
 from scenarios.families import PLAYS
 from scenarios.suites import headway
 from scenarios.suites.leaderboard import read_routes
-from scenarios.suites.own import OWN_SUITES, own_suite, smoke
+from scenarios.suites.own import OWN_SUITES, eval_fingerprint, own_suite, smoke
 from scenarios.suites.places import PLACES
 from scenarios.suites.write import write_routes
 from scenarios.view import View
@@ -51,6 +52,12 @@ def test_the_shipped_file_is_what_the_code_writes(tmp_path):
 def test_the_files_of_headway_are_what_the_code_draws(part, tmp_path):
     write_routes(tmp_path / "part.xml", headway.headway_part(part))
     assert OWN_SUITES[f"headway_{part}"][0].read_bytes() == (tmp_path / "part.xml").read_bytes()
+
+
+def test_eval_and_the_rivals_are_those_that_the_docs_say():
+    """Whoever changes a route, a seed or a rival says so there, and runs the table anew."""
+    docs = Path(__file__).parents[2] / "docs" / "scenarios.md"
+    assert eval_fingerprint() in docs.read_text()
 
 
 def test_headway_has_each_type_five_times_and_holds_two_towns_out():
