@@ -198,14 +198,17 @@ class View:
         end = begin + int(np.argmin(inside[begin:])) if not inside[begin:].all() else -1
         return int(junction[begin]), float(self.route.s[begin]), float(self.route.s[end])
 
-    def entry(self, spec: ScenarioSpec) -> Route:
+    def entry(self, spec: ScenarioSpec) -> tuple[Route, ...]:
         """Ego's way from a scenario's trigger to that junction, of which upstream keeps traffic.
 
-        Raises:
-            ValueError: there is none.
+        Empty where no junction lies behind it.
         """
-        at, (_, begin, _) = self.trigger_s(spec), self.junction_ahead(spec)
-        return self.spot_at(at).line(max(begin - at, 5.0))
+        at = self.trigger_s(spec)
+        try:
+            _, begin, _ = self.junction_ahead(spec)
+        except ValueError:
+            return ()
+        return (self.spot_at(at).line(max(begin - at, 5.0)),)
 
     def may_go(self, signals: Sequence[int]) -> bool:
         """Whether one of these lights, rows of `LaneGraph.signal_id`, is green; yes without any."""

@@ -109,7 +109,9 @@ class Ways:
         if option.name == "keep" and hurdle is not None:
             at = hurdle.rear - self._config.passing.hold
             if hurdle.speed > 0.0:
-                out.follow(0.5 * (at + hurdle.rear), hurdle.speed, f"obstacle:{hurdle.first_id}")
+                halfway = 0.5 * (at + hurdle.rear)
+                if halfway > ego.front:  # nearer than that it follows them as it does anybody
+                    out.follow(halfway, hurdle.speed, f"obstacle:{hurdle.first_id}")
             else:
                 out.stop(max(at, ego.comes_to_rest), f"obstacle:{hurdle.first_id}")
         return out

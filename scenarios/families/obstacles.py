@@ -78,7 +78,7 @@ async def hazard_at_side_lane(stage: Stage, spec: ScenarioSpec) -> None:
     with stage.closed(spots[0].line(way + 9.0)):
         await stage.triggered(spec)
         riders = [
-            stage.set_going(bicycle, spot.line(way), speed, offset, heeds=False)
+            stage.set_going(bicycle, spot.line(way), speed, offset)
             for bicycle, spot in zip(bicycles, spots, strict=True)
         ]
         for rider in riders:

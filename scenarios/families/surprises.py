@@ -130,7 +130,7 @@ async def blocked_intersection(stage: Stage, spec: ScenarioSpec) -> None:
     where = stage.spot_at(end).ahead(5.0).beside(0.0)
     lights = ego_approach(stage, spec).signals()
     inside = stage.spot_at(begin).line(max(end - begin, 5.0))
-    with stage.closed(stage.entry(spec), inside, stage.spot_at(end).line(25.0)):
+    with stage.closed(*stage.entry(spec), inside, stage.spot_at(end).line(25.0)):
         await stage.triggered(spec)
         car = stage.place(stage.choose(stage.traffic_cars()), where)
 

@@ -56,7 +56,7 @@ async def _turn_through(
     line = other.line(times[0] * speed, times[1] * speed, turn)
 
     await stage.triggered(spec)
-    with stage.closed(line, stage.entry(spec)):
+    with stage.closed(line, *stage.entry(spec)):
         stream = flow(stage, line, speed, spacing, filled=filled, in_junctions=False)
         over = stage.in_time(spec.name, _out_of_junction(stage))
         if spec.type.startswith("Signalized"):
@@ -82,7 +82,7 @@ async def takes_priority(stage: Stage, spec: ScenarioSpec) -> None:
         stage.remove([mover.actor])
         await stage.forever()
 
-    with stage.closed(line, stage.entry(spec)):
+    with stage.closed(line, *stage.entry(spec)):
         await stage.triggered(spec)
         mover = await stage.bring(model, line, 0.0, heeds=False)
         branches = [stage.through_junction(), cross()]
@@ -116,14 +116,14 @@ async def meets_green_light(stage: Stage, spec: ScenarioSpec) -> None:
 
 async def turns(stage: Stage, spec: ScenarioSpec) -> None:
     """Nothing but the junction."""
-    with stage.closed(stage.entry(spec)):
+    with stage.closed(*stage.entry(spec)):
         await stage.triggered(spec)
         await _out_of_junction(stage)
 
 
 async def crosses(stage: Stage, spec: ScenarioSpec) -> None:
     """Nothing but the junction, and whoever is there anyway."""
-    with stage.closed(stage.entry(spec)):
+    with stage.closed(*stage.entry(spec)):
         await stage.triggered(spec)
         await stage.through_junction()
     await stage.driven(2.0 * BEHIND)
