@@ -91,7 +91,7 @@ TRIALS = [
     Trial("NonSignalizedJunctionLeftTurn", turn(1, False, opposite), GAPS),
     Trial("NonSignalizedJunctionRightTurn", turn(-1, False, from_left), GAPS, quick=True),
     Trial("SignalizedJunctionRightTurn", turn(-1, True, from_left), GAPS, seed=3),
-    Trial("NonSignalizedJunctionLeftTurnEnterFlow", turn(1, False, opposite), GAPS),
+    Trial("NonSignalizedJunctionLeftTurnEnterFlow", turn(1, False, opposite), GAPS, seed=4),
     Trial("OppositeVehicleTakingPriority", turn(0, False, from_right, 1), quick=True),
     Trial("OppositeVehicleRunningRedLight", turn(0, True, from_right, 1)),
     *(

@@ -161,10 +161,10 @@ TRIALS = [
     Trial("VehicleOpensDoorTwoWays", given={"distance": 50.0}, planner="mpc", partner=DOOR),
     Trial("InvadingTurn", "ring", 4, twins=keeps_right),
     Trial("ControlLoss", twins=corrects, fails="off_lane"),
-    Trial("EnterActorFlow", place=12, seed=2),
+    Trial("EnterActorFlow", place=12, seed=4),
     Trial("InterurbanAdvancedActorFlow", place=18, seed=2, limit=120.0),
     Trial("SignalizedJunctionLeftTurn"),
-    Trial("SignalizedJunctionLeftTurnEnterFlow", place=6),
+    Trial("SignalizedJunctionLeftTurnEnterFlow", place=6, seed=2),
     Trial("VehicleTurningRoutePedestrian", place=60),
     Trial(
         "HazardAtSideLaneTwoWays",
