@@ -77,8 +77,9 @@ async def pedestrian_crossing(stage: Stage, spec: ScenarioSpec) -> None:
         await stage.walk(walker, where.yaw or 0.0, stage.rng.uniform(1.3, 2.0), way)
         stage.remove([walker])
 
-    await stage.triggered(spec)
-    await stage.about_to_reach(middle, 3.5, 12.0)
+    with stage.closed(*stage.entry(spec)):
+        await stage.triggered(spec)
+        await stage.about_to_reach(middle, 3.5, 12.0)
     await all_of(*(cross(walker, where) for walker, where in walkers))
     await stage.driven(AFTERWARDS)
 
@@ -89,8 +90,9 @@ async def vehicle_turning_route(stage: Stage, spec: ScenarioSpec) -> None:
     where = spot.beside(spot.pavement(-1), 0.5 * math.pi)
     way = 2.0 * abs(spot.pavement(-1))
     bicycle = stage.place("vehicle.diamondback.century", where)
-    await stage.triggered(spec)
-    await stage.about_to_reach(spot.beside(0.0), 1.8, NEAR)
+    with stage.closed(*stage.entry(spec)):
+        await stage.triggered(spec)
+        await stage.about_to_reach(spot.beside(0.0), 1.8, NEAR)
     mover = stage.set_going(bicycle, straight_line(where, way), TURNING_SPEED, heeds=False)
     mover.speed = TURNING_SPEED  # at once
     await until(lambda: mover.left < 0.1 or mover.hit)
@@ -112,11 +114,12 @@ async def vehicle_turning_route_pedestrian(stage: Stage, spec: ScenarioSpec) -> 
     walker = stage.place(stage.choose(stage.walkers()), replace(start, yaw=yaw))
     middle = spot.beside(0.0)
     needs = math.dist((start.x, start.y), (middle.x, middle.y)) / TURNING_SPEED - EARLY
-    await stage.triggered(spec)
-    if needs > REACTION:  # from the far side: in that time ego would be gone
-        await until(lambda: _arrival(stage, end) < needs or stage.distance_to(middle) < NEAR)
-    else:
-        await stage.about_to_reach(middle, REACTION, NEAR)
+    with stage.closed(*stage.entry(spec)):
+        await stage.triggered(spec)
+        if needs > REACTION:  # from the far side: in that time ego would be gone
+            await until(lambda: _arrival(stage, end) < needs or stage.distance_to(middle) < NEAR)
+        else:
+            await stage.about_to_reach(middle, REACTION, NEAR)
     await stage.walk(walker, yaw, TURNING_SPEED, way)
     stage.remove([walker])
     await stage.driven(AFTERWARDS)
