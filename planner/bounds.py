@@ -220,8 +220,7 @@ def junction_bounds(
         others.lane, others.lane_s, others.agents.speed, others.agents.extent[:, 0],
         memory.lets_go(others.agents.id, rules), blocker, front,
     )  # fmt: skip
-    held = np.append(scene.signal_state, 0)[itinerary.conflict_signal] == SignalState.RED
-    live = itinerary.conflict_yields & ~(held & (itinerary.conflict_signal >= 0))
+    live = _live(itinerary, scene.signal_state)
     for c in map(int, np.flatnonzero(blocker >= 0)):
         a = int(blocker[c])
         if others.seen[a, corridor.NOW] > 0.0 and others.seen[a, corridor.S] > ego.s:
@@ -238,13 +237,19 @@ def junction_bounds(
     return bounds
 
 
+def _live(itinerary: Itinerary, signal_state: Array) -> Array:
+    """(C,) bool, in which conflicts ego gives way to others whom no red light holds."""
+    live, lit = itinerary.conflict_yields.copy(), itinerary.conflict_signal >= 0
+    live[lit] &= signal_state[itinerary.conflict_signal[lit]] != SignalState.RED
+    return live
+
+
 def waiting_place(
     itinerary: Itinerary, c: int, ego: EgoOnRoute, rules: Rules, creep: bool, live: Array
 ) -> float | None:
     """Where ego's front waits [m] to give way in conflict `c`, or None when it is in there.
 
-    It waits in nobody's way, where it still can: with its body in no conflict of `live` (C,) bool,
-    with those to whom ego gives way and whom no light holds.
+    It waits in nobody's way, where it still can: with its body in no conflict of `live` (C,) bool.
     """
     j = itinerary.conflict_junction[c]
     begin = float(itinerary.conflict_s[c, 0])

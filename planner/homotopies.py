@@ -286,15 +286,15 @@ def lane_options(
         going_to: [m] offset of the lane that the last plan goes to.
     """
     insist = 1.0 + bold * (config.insist - 1.0)
-    stands = (np.abs(seen[:, corridor.D] - d) < width) & (seen[:, corridor.SPEED] < STANDING)
-    stands &= seen[:, corridor.S] > s
+    before = (np.abs(seen[:, corridor.D] - d) < width) & (seen[:, corridor.S] > s)
+    stands = before & (seen[:, corridor.SPEED] < STANDING)
     room = float(seen[stands, corridor.REAR].min(initial=math.inf)) - (s + half_length)
     least = min(max(room, TIGHT), config.least)
     length = max(least, config.time * speed)
     keep = LaneOption("keep", 0.0, 0.0, path, math.inf)
     up_to = np.maximum(15.0 + 4.0 * speed, config.look_time * (wish - seen[:, corridor.SPEED]))
     ahead = (seen[:, corridor.S] > s) & (seen[:, corridor.REAR] < s + half_length + up_to)
-    pace = _pace(seen[ahead & (np.abs(seen[:, corridor.D] - d) < width)])
+    pace = _pace(seen[ahead & before])
     out: list[LaneOption] = []
     for side in Side:
         offset, clear, reach = (float(a[hint, side]) for a in

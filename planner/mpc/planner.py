@@ -43,13 +43,12 @@ from planner.mpc.stages import (
     new_stages,
 )
 from planner.mpc.start import following, shifted
-from planner.mpc.ways import Ways
+from planner.mpc.ways import PAST, Ways
 from planner.scoring import rates, totals
 
 NO_RESIDUAL = (0.0,) * NUM_RESIDUALS
 STANDS = 0.1  # [m/s] a plan that gets no faster stands
 STRAIGHTEN = 0.3  # [rad/s] with which the wheels come back meanwhile
-NOT_STUCK = ("overtake", "aside")
 HOLDS = ("yield", "stop")  # where the rules would let one go
 
 
@@ -199,7 +198,7 @@ class MpcPlanner:
         rate = rates(states, inputs, stages, shared)
         off = [self._ways.off_lane(c.option) for c in candidates]
         rate += np.array(off)[:, None]
-        better = [c.name for c in candidates if c.name in NOT_STUCK]
+        better = [c.name for c in candidates if c.name in PAST]
         score, tail = totals(rate, dt), totals(rate, dt, begin=round(self._t[-1] / dt))
         for i, c in enumerate(candidates):
             extra = config.switch if abs(c.option.target - self._ways.target) > 1.0 else 0.0

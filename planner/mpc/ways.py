@@ -27,6 +27,7 @@ from planner.passing import (
     pull_over,
 )
 
+PAST = ("overtake", "aside")  # ways past somebody, who would hold ego up
 WITHIN = ("pull_over", "aside")  # the route's own lane
 SLOW_PACE = 0.6  # of the speed that the road allows, in the slower profiles
 
@@ -86,7 +87,7 @@ class Ways:
         options, out = self._options(scene, goal), []
         for option in options:
             out.append(Profile(option.name, option, BoundList(), 1.0))
-            if option.name not in ("overtake", "aside"):
+            if option.name not in PAST:
                 out.append(Profile(f"{option.name}_slow", option, BoundList(), SLOW_PACE))
         memory, first = rules.memory, options[0]
         if self._gives_way and memory.boldness(rules.config.rules) > config.creep_from:

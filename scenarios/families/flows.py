@@ -35,7 +35,7 @@ async def enter_actor_flow(stage: Stage, spec: ScenarioSpec) -> None:
     pairs = list(zip(start.siblings(), end.siblings(), strict=False))
     lines = [line_between(*pair) for pair in pairs]
     ends = [spot.beside(0.0) for _, spot in pairs]
-    await _among(stage, spec, lines, stage.near_any(ends, REACHED), True, *stage.entry(spec))
+    await _among(stage, spec, lines, stage.near_any(ends, REACHED), True, stage.entry(spec))
 
 
 async def merge_into_flow(stage: Stage, spec: ScenarioSpec) -> None:
@@ -43,7 +43,7 @@ async def merge_into_flow(stage: Stage, spec: ScenarioSpec) -> None:
     start, end = _ends(stage, spec)
     ends = [spot.beside(0.0) for spot in end.siblings()]
     line = line_between(start, end)
-    await _among(stage, spec, [line], stage.near_any(ends, REACHED), True, *stage.entry(spec))
+    await _among(stage, spec, [line], stage.near_any(ends, REACHED), True, stage.entry(spec))
 
 
 async def leave_through_flow(stage: Stage, spec: ScenarioSpec) -> None:
@@ -55,7 +55,7 @@ async def leave_through_flow(stage: Stage, spec: ScenarioSpec) -> None:
 async def turn_across_flow(stage: Stage, spec: ScenarioSpec) -> None:
     """Ego leaves an interurban road by turning left across a flow."""
     line = line_between(*_ends(stage, spec))
-    await _among(stage, spec, [line], stage.through_junction(), False, *stage.entry(spec))
+    await _among(stage, spec, [line], stage.through_junction(), False, stage.entry(spec))
 
 
 async def cross_and_join_flows(stage: Stage, spec: ScenarioSpec) -> None:
@@ -64,7 +64,7 @@ async def cross_and_join_flows(stage: Stage, spec: ScenarioSpec) -> None:
     into = line_between(end.oncoming(), start.oncoming())
     lines = [line_between(start, end), into]
     over = stage.near(start.oncoming().beside(0.0), CROSSED)
-    await _among(stage, spec, lines, over, False, *stage.entry(spec))
+    await _among(stage, spec, lines, over, False, stage.entry(spec))
 
 
 async def crossing_bicycle_flow(stage: Stage, spec: ScenarioSpec) -> None:
@@ -108,7 +108,7 @@ def _ends(stage: Stage, spec: ScenarioSpec) -> tuple[Spot, Spot]:
 
 async def _among(
     stage: Stage, spec: ScenarioSpec, lines: Sequence[Route], over: Branch, filled: bool,
-    *free: Route,
+    free: Sequence[Route] = (),
 ) -> None:  # fmt: skip
     """Let vehicles flow along the lines from the trigger until it is over, others keep `free`."""
     given = Parameters(spec)

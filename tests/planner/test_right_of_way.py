@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 from headway.road.lane_graph import StopKind
-from planner.bounds import EgoOnRoute, waiting_place
+from headway.types import SignalState
+from planner.bounds import EgoOnRoute, _live, waiting_place
 from planner.itinerary import Itinerary
 from planner.right_of_way import STOP_SIGN, conflict_times
-from planner.rules import Rules
+from planner.rules import Memory, Rules
 
 LANE_LENGTH = 100.0  # the others' approach; the conflict lies at its end
 
@@ -59,6 +60,27 @@ def test_nobody_comes_through_one_who_stands_and_lets_us_go():
     assert blocker([-8.0, -60.0], [1.0, 9.0], may_start=False) != -1  # that one rolls
     assert blocker([-60.0, -90.0], [9.0, 0.0], may_start=False) == 0  # who stands is behind
     assert blocker([-8.0, -60.0], [0.0, 9.0], may_start=True) == 0  # and may pull away any time
+
+
+@pytest.mark.parametrize("lights", [[], [SignalState.RED, SignalState.GREEN]])
+def test_others_are_live_whom_no_red_light_holds(lights):
+    signal = [-1, STOP_SIGN, *range(len(lights))]
+    given = SimpleNamespace(
+        conflict_signal=np.array(signal), conflict_yields=np.ones(len(signal), bool)
+    )
+    live = _live(cast(Itinerary, given), np.array(lights, np.int8))
+    assert live.tolist() == [True, True, False, True][: len(signal)]
+
+
+def test_who_let_ego_set_off_lets_it_drive_on_as_long_as_it_stands():
+    memory, rules, ids = Memory(t=10.0), Rules(), np.array([7, 8])
+    memory.resting_since = {7: 5.0, 8: 9.5}
+    memory.waiting_since = 9.0
+    assert memory.lets_go(ids, rules).tolist() == [True, False]
+    memory.waiting_since = float("inf")  # ego drives
+    assert memory.lets_go(ids, rules).tolist() == [True, False]
+    memory.resting_since.pop(7)
+    assert memory.lets_go(ids, rules).tolist() == [False, False]
 
 
 @pytest.mark.parametrize(
