@@ -48,6 +48,7 @@ class BenchConfig:
             (`.xosc`) or a folder of those, or one of ours: `smoke`, `headway`, `headway_dev`,
             `headway_eval`, `town_routes:TOWN`.
         triggers: Leaderboard 1's file of places for scenarios (JSON), for its files of routes.
+        routes: to drive these only: ids, or types of scenarios; empty: all.
         planners: names of planners.
         seeds: traffic seeds of each route, from 1 on.
         workers: processes, with a server each; the rows do not depend on their number.
@@ -60,6 +61,7 @@ class BenchConfig:
 
     suite: str = ""
     triggers: str = ""
+    routes: list[str] = field(default_factory=list)
     planners: list[str] = field(default_factory=lambda: ["mpc"])
     seeds: int = 1
     workers: int = 1
@@ -155,8 +157,13 @@ def make_bench(overrides: Sequence[str]) -> tuple[BenchConfig, list[str]]:
 
 
 def jobs_of(config: BenchConfig) -> tuple[Suite, list[Job]]:
-    """Read the suite and list its drives; a route that cannot be driven here is an error."""
-    suite, towns = suite_in(config.suite, config.triggers), set(available_towns())
+    """Read the suite and list its drives; a route that cannot be driven here is an error.
+
+    Raises:
+        ValueError: the suite has no such route, or its triggers cannot be read.
+    """
+    suite = _asked(suite_in(config.suite, config.triggers), config.routes)
+    towns = set(available_towns())
     errors = {route.id: error for route in suite.routes if (error := _unfit(route, towns))}
     fit = [route for route in suite.routes if route.id not in errors]
     jobs = [
@@ -164,6 +171,22 @@ def jobs_of(config: BenchConfig) -> tuple[Suite, list[Job]]:
         for route in fit for seed in range(1, config.seeds + 1) for planner in config.planners
     ]  # fmt: skip
     return replace(suite, routes=tuple(fit), errors=(*suite.errors, *errors.values())), sorted(jobs)
+
+
+def _asked(suite: Suite, words: Sequence[str]) -> Suite:
+    """Return the suite with the routes only that have one of `words` as id or type of scenario."""
+    if not words:
+        return suite
+    names = {
+        route.id: {route.id, *(entry.type for entry in route.scenarios)} for route in suite.routes
+    }
+    if unknown := set(words) - set().union(*names.values()):
+        raise ValueError(
+            f"BenchConfig.routes: {suite.name} has no route and no type of scenario "
+            f"{', '.join(sorted(unknown))}"
+        )
+    routes = (route for route in suite.routes if names[route.id] & set(words))
+    return replace(suite, routes=tuple(routes))
 
 
 def _unfit(route: Drivable, towns: set[str]) -> SuiteError | None:

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from headway.cli import app, compose_drive
 from headway.road.lane_graph import LaneKind
 from scenarios.bench import known_rows
-from scenarios.bench_jobs import make_bench, with_traffic
+from scenarios.bench_jobs import BenchConfig, jobs_of, make_bench, with_traffic
 from scenarios.config import NoTrafficConfig
 from scenarios.suites.own import own_suite
 from scenarios.suites.spec import RouteSpec
@@ -219,3 +219,11 @@ def test_what_is_wrong_with_the_command_is_said(overrides, message):
     done = CliRunner().invoke(app, ["bench", *overrides])
     assert done.exit_code == 2
     assert message in " ".join(done.stderr.split())
+
+
+def test_some_routes_of_a_suite_are_asked_for_by_id_or_by_type():
+    suite, jobs = jobs_of(BenchConfig(suite="smoke", routes=["5", "ParkedObstacle"]))
+    assert [route.id for route in suite.routes] == ["0", "5"]
+    assert {job.route for job in jobs} == {"0", "5"}
+    with pytest.raises(ValueError, match="smoke has no route and no type of scenario Flood"):
+        jobs_of(BenchConfig(suite="smoke", routes=["5", "Flood"]))
