@@ -312,7 +312,7 @@ def lane_options(
             home = LaneOption(
                 "keep", 0.0, offset, shifted_path(path, hint, home_s, offset, 0.0, length), math.inf
             )
-            free = _lane_is_free(
+            free = lane_is_free(
                 config, seen[np.abs(seen[:, corridor.D]) < width], s, speed, half_length, insist
             )
             here = LaneOption(SIDE_NAMES[side], offset, offset, stay, s + reach - config.least)
@@ -327,7 +327,7 @@ def lane_options(
         if not (faster and enough):
             continue
         press = config.commit if abs(going_to - offset) < 1.0 else insist
-        if not _lane_is_free(config, there, s, speed, half_length, press):
+        if not lane_is_free(config, there, s, speed, half_length, press):
             continue
         out_s = begins(s, d, 0.0, offset, length)
         over = shifted_path(path, hint, out_s, 0.0, offset, length)
@@ -343,11 +343,20 @@ def _pace(seen: Array) -> float:
     return float(seen[:, corridor.SPEED].min(initial=math.inf))
 
 
-def _lane_is_free(
+def lane_is_free(
     config: LaneChangeConfig, seen: Array, s: float, speed: float, half_length: float,
     insist: float = 1.0,
 ) -> bool:  # fmt: skip
-    """Whether there is a gap among those `seen` in a lane: nobody beside, ahead or coming up."""
+    """Whether there is a gap among those `seen` in a lane: nobody beside, ahead or coming up.
+
+    Args:
+        config: the gaps.
+        seen: (A, NUM_SEEN) of them from the route.
+        s: [m] of ego.
+        speed: [m/s] of ego.
+        half_length: [m] of ego.
+        insist: see `LaneChangeConfig`.
+    """
     front, rear, v = (seen[:, c] for c in (corridor.FRONT, corridor.REAR, corridor.SPEED))
     ahead = rear - (s + half_length)
     needed = config.front_gap + 0.5 * speed / insist + np.maximum(speed**2 - v**2, 0.0) / 5.0

@@ -216,12 +216,13 @@ class MpcPlanner:
     ) -> list[tuple[Candidate, Array]]:
         """Two starts: the last plan, in the lane that it was in, and the best proposal.
 
-        Without a last plan that still has a lane, the best two proposals.
+        Without a last plan that still has a lane, the best two proposals; also when it stands: from
+        there the solver finds ways to crawl on as straight as ego stands, and no turn of the wheel.
         """
         config = self.config
         out: list[tuple[Candidate, Array]] = []
         same = [c for c in candidates if abs(c.option.target - self._ways.target) < 1.0]
-        if self._last is not None and same:
+        if self._last is not None and same and not self._stands():
             out.append((same[0], shifted(self._last.inputs, self._dt, now - self._last_t)))
         command = x0[int(ModelState.ACCEL_CMD) :]
         for candidate in candidates[: 2 - len(out)]:
@@ -287,7 +288,7 @@ class MpcPlanner:
         then, inputs = self._last.states[0].tolist(), self._last.inputs[0].tolist()
         moved = step(then, inputs, self._car.tolist(), NO_RESIDUAL, since, np)
         x0[int(ModelState.ACCEL) :] = moved[int(ModelState.ACCEL) :]
-        if self._last.states[:, StateIndex.SPEED].max() < STANDS:
+        if self._stands():
             # Wheels at the lock cost nothing while ego stands, and going with them would: it would
             # never go again. They come back to the road's bend meanwhile.
             assert self._road is not None
@@ -295,6 +296,10 @@ class MpcPlanner:
             for c in (int(ModelState.STEER), int(ModelState.STEER_CMD)):
                 x0[c] += min(max(bend - x0[c], -STRAIGHTEN * since), STRAIGHTEN * since)
         return x0
+
+    def _stands(self) -> bool:
+        """Whether the last plan is to stand."""
+        return self._last is not None and self._last.states[:, StateIndex.SPEED].max() < STANDS
 
     def _stages(
         self, candidate: Candidate, states: Array, t: Array, scene: Scene, goal: Goal,

@@ -26,6 +26,7 @@ from planner.passing import (
     overtake,
     pull_over,
 )
+from planner.pulling_out import PullingOut
 
 PAST = ("overtake", "aside")  # ways past somebody, who would hold ego up
 WITHIN = ("pull_over", "aside")  # the route's own lane
@@ -72,6 +73,7 @@ class Ways:
     def reset(self) -> None:
         """Forget what was going on."""
         self._hurdle: Hurdle | None = None
+        self._out = PullingOut()
         self._kerb_s = 0.0
         self._gives_way = False
         self.target = 0.0
@@ -107,6 +109,8 @@ class Ways:
             out.stop(option.ends_s - ego.half_length, "lane_ends")
         if option.name == "pull_over":
             out.stop(self._kerb_s, "kerb")
+        if self._out.waits:
+            out.stop(ego.front, "no_gap")
         if option.name == "keep" and hurdle is not None:
             at = hurdle.rear - self._config.passing.hold
             if hurdle.speed > 0.0:
@@ -168,6 +172,18 @@ class Ways:
             config.lanes, path, lanes, hint, ego.s, ego.d, ego.speed, ego.half_length,
             seen, width, wish, bold, self.target,
         )  # fmt: skip
+        out = self._out.way(
+            config.lanes,
+            lanes,
+            path,
+            hint,
+            ego,
+            seen,
+            width,
+            1.0 + bold * (config.lanes.insist - 1.0),
+        )
+        if out is not None:
+            return [out]
         room = None
         if options[0].target == 0.0:
             room = aside(

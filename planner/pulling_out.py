@@ -1,0 +1,74 @@
+"""Out of a place beside the road: ego waits where it stands for a gap, and then goes in one go.
+
+Who creeps uses up the room behind the car that is parked in front, and stands across in the end.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from headway.types import Array
+from planner import corridor
+from planner.bounds import EgoOnRoute
+from planner.homotopies import (
+    LaneChangeConfig,
+    LaneOption,
+    Path,
+    RouteLanes,
+    begins,
+    lane_is_free,
+    shifted_path,
+)
+from planner.rules import STANDING
+
+BESIDE = 1.2  # [m] beside its lane's middle ego is out of it
+SHARPEST = 0.17  # [1/m] that the way out is curved at most
+
+
+class PullingOut:
+    """Remembers where ego stood: a way that began anew in every tick would never get across."""
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget the place."""
+        self._from: tuple[float, float] | None = None  # [m] s and d where it stood
+        self.waits = False
+
+    def way(
+        self, config: LaneChangeConfig, lanes: RouteLanes, path: Path, hint: int, ego: EgoOnRoute,
+        seen: Array, width: Array, insist: float,
+    ) -> LaneOption | None:  # fmt: skip
+        """Return the way into the route's lane, or None where ego does not stand beside it.
+
+        Args:
+            config: how lanes are changed.
+            lanes: beside the route.
+            path: the route.
+            hint: sample near ego.
+            ego: on it.
+            seen: (A, NUM_SEEN) the others from the route.
+            width: (A,) [m] beside its middle within which each is in the way of ego's.
+            insist: how much harder than at first others may be made to brake.
+        """
+        half = float(lanes.half[hint])
+        on_oncoming = 0.0 < ego.d < half + float(lanes.oncoming[hint])
+        if ego.speed < STANDING and abs(ego.d) > BESIDE and not on_oncoming:
+            self._from = ego.s, ego.d
+            there = np.abs(seen[:, corridor.D]) < width
+            there &= seen[:, corridor.SPEED] > STANDING
+            self.waits = not lane_is_free(
+                config, seen[there], ego.s, ego.speed, ego.half_length, insist
+            )
+        elif abs(ego.d) < 0.5 * BESIDE:
+            self.reset()
+        if self._from is None:
+            return None
+        s, d = self._from
+        length = math.sqrt(5.77 * abs(d) / SHARPEST)  # minimum jerk asks for 5.77 d / length^2
+        begin = begins(ego.s, ego.d, d, 0.0, length)
+        way = shifted_path(path, hint, max(begin, s), d, 0.0, length)
+        return LaneOption("keep", 0.0, d, way, math.inf)
