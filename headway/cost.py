@@ -39,6 +39,7 @@ DISCOUNT = 0.95  # per second
 MAX_OBSTACLES = 12
 FAR = 1e3  # [m] where nothing is ahead
 TERMINAL_S = 2.0  # [s] of the last stage's cost that stand for what follows, until there is a V
+OPENS = 2.0  # [s] within which a lead that is faster makes up the gap that is missing
 PROGRESS_SPEED = 40.0  # [m/s] at which progress costs nothing; nobody is faster
 
 
@@ -249,7 +250,8 @@ def rows(state: Components, p: Components, g: Components, xp: Any) -> list[tuple
     than ellipses do (docs/decisions/0007). A stop line holds where ego, braking with b from now on,
     would come to rest before it: s + v^2 / 2b <= s_stop. Behind a lead it would come down to the
     lead's speed before only standing and time gap are left:
-    s + s_0 + v T + (v - v_l)^2 / 2b <= s_l.
+    s + s_0 + v T + (v - v_l)^2 / 2b <= s_l. One that drives off faster needs less, as in IDM: ego
+    has the gap in `OPENS` seconds without braking.
     """
     along, offset, _ = road_frame(state, p, xp)
     speed = state[ModelState.SPEED]
@@ -278,7 +280,9 @@ def rows(state: Components, p: Components, g: Components, xp: Any) -> list[tuple
     brake = 2.0 * g[CostParam.STOP_BRAKE]
     faster = speed - p[StageParam.LEAD_SPEED]
     closing = 0.5 * (faster + xp.sqrt(faster * faster + 0.25))
+    opening = 0.5 * (xp.sqrt(faster * faster + 0.01) - faster)
     gap = g[CostParam.STANDING_GAP] + g[CostParam.TIME_GAP] * speed + closing * closing / brake
+    gap = gap - OPENS * opening
     out += [
         (Family.STOP, p[StageParam.STOP_AHEAD] - along - speed * speed / brake),
         (Family.STOP, 0.5 * (p[StageParam.LEAD_AHEAD] - along - gap)),

@@ -98,12 +98,13 @@ class LaneOption:
     """One lane to be in.
 
     Attributes:
-        name: keep, change_left, change_right, overtake, aside, pull_over.
+        name: keep, late, change_left, change_right, overtake, aside, pull_over.
         target: [m] offset of its centre from the route.
         beside: [m] offset of the other lane that its corridor covers, `target` when it is alone.
         path: the way there.
         ends_s: [m] along the route where the way back has to begin, inf for the route's own lane.
         blocked: [m] along the route from, to: there all that is right of the target is.
+        line: whether offsets count from its path, and not from the route.
     """
 
     name: str
@@ -112,6 +113,7 @@ class LaneOption:
     path: Path
     ends_s: float
     blocked: tuple[float, float] = (math.inf, -math.inf)
+    line: bool = False
 
 
 def route_lanes(graph: LaneGraph, route: Route) -> RouteLanes:

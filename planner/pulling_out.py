@@ -54,9 +54,9 @@ class PullingOut:
             width: (A,) [m] beside its middle within which each is in the way of ego's.
             insist: how much harder than at first others may be made to brake.
         """
-        half = float(lanes.half[hint])
-        on_oncoming = 0.0 < ego.d < half + float(lanes.oncoming[hint])
-        if ego.speed < STANDING and abs(ego.d) > BESIDE and not on_oncoming:
+        in_lane = 0.0 < ego.d < float(lanes.half[hint] + lanes.oncoming[hint])
+        in_lane |= bool((np.abs(lanes.offset[hint] - ego.d) < abs(ego.d)).any())
+        if ego.speed < STANDING and abs(ego.d) > BESIDE and not in_lane:
             self._from = ego.s, ego.d
             there = np.abs(seen[:, corridor.D]) < width
             there &= seen[:, corridor.SPEED] > STANDING

@@ -17,6 +17,8 @@ from numba import njit
 
 from headway.frames import wrap_angle
 from headway.road.frenet import interpolate, project_on_route
+from headway.road.lane_graph import LaneGraph
+from headway.road.line import changes_of, from_lanes
 from headway.road.route import Route
 from headway.types import Array, Command, EgoState, Scene
 from headway.vehicle import (
@@ -105,10 +107,14 @@ class Backup(NamedTuple):
 
 
 class RoadAhead:
-    """Finds ego's road: the route, or straight on where ego has left it."""
+    """Finds ego's road: along the route, or straight on where ego has left it.
+
+    Where the route changes lanes the road goes straight on: to keep to it is not to move over.
+    """
 
     def __init__(self) -> None:
         self._route: Route | None = None
+        self._yaw = self._shift = np.zeros(0)
         self._hint = float("nan")
 
     def find(self, scene: Scene, reach: float) -> Road:
@@ -116,6 +122,7 @@ class RoadAhead:
         route, ego = scene.route, scene.ego
         if route is not self._route:
             self._route, self._hint = route, float("nan")
+            self._yaw, self._shift = _without_changes(scene.lane_graph, route)
         s, d, yaw = (float(a[0]) for a in project_on_route(route, ego.pose[None, :2], self._hint))
         if abs(d) > OFF_ROAD or abs(wrap_angle(yaw - ego.pose[2])) > OFF_YAW:
             self._hint = float("nan")
@@ -124,11 +131,14 @@ class RoadAhead:
         low, high = np.searchsorted(route.s, (s - BEHIND, s + reach))
         rows = slice(max(int(low) - 1, 0), max(int(high) + 1, 2))
         rows = slice(min(rows.start, len(route.s) - 2), rows.stop)
-        xyz = np.ascontiguousarray(route.xyz[rows], dtype=np.float64)
+        xyz = route.xyz[rows].astype(np.float64)
         along = np.ascontiguousarray(route.s[rows], dtype=np.float64)
         height = np.interp((s - 2.0, s + 2.0), along, xyz[:, 2])
+        yaw, shift = self._yaw[rows], self._shift[rows] - np.interp(s, route.s, self._shift)
+        xyz[:, 0] += shift * np.sin(yaw)
+        xyz[:, 1] -= shift * np.cos(yaw)
         return Road(
-            xyz, np.ascontiguousarray(route.yaw[rows], dtype=np.float64), along, s, d,
+            xyz, np.ascontiguousarray(yaw), along, s, d,
             float(height[1] - height[0]) / 4.0, self._alone_to(scene, s, rows),
         )  # fmt: skip
 
@@ -138,6 +148,19 @@ class RoadAhead:
         lane, ahead = route.lane[rows], route.s[rows] >= at - 1.0
         shared = ahead & ((lane < 0) | (scene.lane_graph.junction[lane] >= 0))
         return float(route.s[rows][np.argmax(shared)] if shared.any() else route.s[rows][-1])
+
+
+def _without_changes(graph: LaneGraph, route: Route) -> tuple[Array, Array]:
+    """Yaw [rad] (R,) of the road along a route, and how far left lane changes lead it (R,) [m]."""
+    changes, _ = changes_of(graph, route)
+    if not len(changes):
+        return route.yaw.astype(np.float64), np.zeros(len(route.s))
+    aside, yaw = from_lanes(graph, route)
+    shift = aside.copy()
+    for k in changes:  # the middle of the new lane, seen from that of the old one
+        slope = aside[k - 1] - aside[max(k - 2, 0)]
+        shift[k:] += aside[k - 1] + slope - aside[k]
+    return yaw, shift
 
 
 def _straight_on(ego: EgoState, reach: float) -> Road:

@@ -118,6 +118,41 @@ def lay_route(graph: LaneGraph, pieces: Sequence[LanePiece]) -> Route:
     )
 
 
+def changes_of(graph: LaneGraph, route: Route) -> tuple[Array, Array]:
+    """Return where a route changes lanes, and to which side.
+
+    Args:
+        graph: the roads.
+        route: on them.
+
+    Returns:
+        (n,) the first sample in each new lane, and (n,) 1 for a change to the left, else -1.
+    """
+    before, after = route.lane[:-1], route.lane[1:]
+    to_left, to_right = (after == side[before] for side in (graph.left, graph.right))
+    changes = np.flatnonzero((to_left | to_right) & (before >= 0) & (after >= 0)) + 1
+    return changes, np.where(to_left[changes - 1], 1, -1)
+
+
+def from_lanes(graph: LaneGraph, route: Route) -> tuple[Array, Array]:
+    """Return how far a route's line is from the middle of its lane, and the lane's direction.
+
+    Args:
+        graph: the roads.
+        route: on them, `R` samples.
+
+    Returns:
+        (R,) [m] left positive, 0 but where it changes lanes and where it has no lane, and (R,) yaw
+        [rad].
+    """
+    lanes, aside, yaw = graph.arrays(), np.zeros(len(route.s)), route.yaw.astype(np.float64)
+    for i in np.flatnonzero(route.lane >= 0):
+        x, y, _, yaw[i] = lane_pose(lanes, int(route.lane[i]), float(route.lane_s[i]))
+        step = route.xyz[i, :2] - (x, y)
+        aside[i] = step[1] * np.cos(yaw[i]) - step[0] * np.sin(yaw[i])
+    return aside, yaw
+
+
 def _blends(graph: LaneGraph, pieces: Sequence[LanePiece], starts: Array) -> list[_Blend]:
     lanes, total = graph.arrays(), starts[-1]
     swaps = [float(starts[k + 1]) for k, piece in enumerate(pieces) if piece.changes]

@@ -32,6 +32,7 @@ from planner.contacts import others_until
 from planner.homotopies import LaneOption
 from planner.idm import IdmPlanner, Rollout
 from planner.mpc.config import MpcConfig
+from planner.mpc.relaxation import Relaxation
 from planner.mpc.report import binding, cost_terms
 from planner.mpc.solver import Solution, Solver, make_solver
 from planner.mpc.stages import (
@@ -102,6 +103,7 @@ class MpcPlanner:
         """Forget the route and the last plan."""
         self.rules.reset()
         self._ways.reset()
+        self._follows = Relaxation()
         self._road = None
         self._last: Solution | None = None
         self._last_t = float("nan")
@@ -127,10 +129,11 @@ class MpcPlanner:
 
     def refine(self, scene: Scene, goal: Goal, proposals: Proposals, forecast: Forecast) -> Plan:
         """Score the proposals under the forecast and return the MPC's plan of the best."""
-        x0 = self._state(scene)
+        rules, x0 = self.rules, self._state(scene)
         forecast = _held(forecast, scene.agents, self._ways.stays)
-        shared = self.config.cost.params(goal.time_gap, goal.style, self._car)
         candidates = self._candidates(scene, goal, proposals, forecast)
+        time_gap = self._follows.time_gap(goal.time_gap, candidates[0].bounds, rules.ego, scene.t)
+        shared = self.config.cost.params(time_gap, goal.style, self._car)
         self._ways.note(candidates[0].bounds)
         candidates = self._score(candidates, scene, goal, forecast, shared)
         solved = [
@@ -141,7 +144,7 @@ class MpcPlanner:
         self._last, self._last_t, self._ways.target = solution, scene.t, best.option.target
         active, which = binding(solution, stages, shared, sources, best.bounds, scene.agents.id)
         roll = best.roll
-        self.rules.remember(active, roll.states, self.config.rules.plan_dt, roll.wanted)
+        rules.remember(active, roll.states, self.config.rules.plan_dt, roll.wanted)
         states = solution.states[:, :NUM_STATES]
         # What acts is behind the commands by their lags.
         acting = states[:, [StateIndex.ACCEL, StateIndex.STEER]]
@@ -156,7 +159,7 @@ class MpcPlanner:
             residual=solution.residual,
             iterations=solution.iterations,
             solve_s=solution.solve_s,
-            required_decel=self.rules.required(goal, best.bounds, which),
+            required_decel=rules.required(goal, best.bounds, which),
         )
 
     def _candidates(
@@ -318,6 +321,9 @@ class MpcPlanner:
         out = new_stages(len(t) - 1)
         lateral = self._ways.lateral(option, float(half[1]))
         road = self._road._replace(speed=option.path.speed)
+        if option.line:
+            path = option.path
+            road = road._replace(xy=path.xy, yaw=path.yaw, curvature=path.curvature)
         at = fill_road(road, rules.memory.hint, states, goal.speed_cap, lateral, out)
         bounds = candidate.bounds if rows else BoundList()
         stops, leads = fill_bounds(

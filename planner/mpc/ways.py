@@ -14,6 +14,7 @@ from planner.bounds import BoundList
 from planner.caution import careful
 from planner.homotopies import LaneOption, lane_options, route_lanes
 from planner.idm import IdmPlanner
+from planner.merging import find_merges, way_over
 from planner.mpc.config import MpcConfig
 from planner.mpc.stages import Lateral
 from planner.passing import (
@@ -30,6 +31,7 @@ from planner.pulling_out import PullingOut
 
 PAST = ("overtake", "aside")  # ways past somebody, who would hold ego up
 WITHIN = ("pull_over", "aside")  # the route's own lane
+BEFORE_END = 2.0  # [m/s^2] braking for the end of the lane that is left: who slows down gets no gap
 SLOW_PACE = 0.6  # of the speed that the road allows, in the slower profiles
 
 
@@ -81,6 +83,7 @@ class Ways:
     def follow(self, graph: LaneGraph, route: Route) -> None:
         """Look up the lanes beside `route`."""
         self._lanes = route_lanes(graph, route)
+        self._merges = find_merges(graph, route, self._rules.route_path)
         self.target = 0.0
 
     def profiles(self, scene: Scene, goal: Goal) -> list[Profile]:
@@ -105,8 +108,9 @@ class Ways:
     def ends(self, option: LaneOption) -> BoundList:
         """Where `option` ends: its lane, the kerb, or where one can still turn out."""
         ego, hurdle, out = self._rules.ego, self._hurdle, BoundList()
-        if option.ends_s < np.inf:
-            out.stop(option.ends_s - ego.half_length, "lane_ends")
+        at = option.ends_s - ego.half_length
+        if at < np.inf and (not option.line or ego.needed(at) > BEFORE_END):
+            out.stop(at, "lane_ends")
         if option.name == "pull_over":
             out.stop(self._kerb_s, "kerb")
         if self._out.waits:
@@ -172,16 +176,13 @@ class Ways:
             config.lanes, path, lanes, hint, ego.s, ego.d, ego.speed, ego.half_length,
             seen, width, wish, bold, self.target,
         )  # fmt: skip
-        out = self._out.way(
-            config.lanes,
-            lanes,
-            path,
-            hint,
-            ego,
-            seen,
-            width,
-            1.0 + bold * (config.lanes.insist - 1.0),
-        )
+        for merge in self._merges:
+            over = way_over(config.lanes, merge, path, hint, ego, scene)
+            if over is not None:
+                self.behind |= over[1]
+                return [over[0]]
+        insist = 1.0 + bold * (config.lanes.insist - 1.0)
+        out = self._out.way(config.lanes, lanes, path, hint, ego, seen, width, insist)
         if out is not None:
             return [out]
         room = None

@@ -137,11 +137,11 @@ def test_behind_who_stands_the_gap_is_that_of_braking_standing_and_time():
     assert stop == pytest.approx(0.5 * (gap - 30.0), abs=0.03)
 
 
-def test_behind_who_is_faster_only_standing_and_time_gap_are_kept():
+def test_behind_who_is_faster_the_gap_is_what_two_seconds_leave_of_it():
     g, p = shared(), straight_road(10.0)[0]
-    p[P.LEAD_AHEAD], p[P.LEAD_SPEED] = 15.0, 20.0
+    p[P.LEAD_AHEAD], p[P.LEAD_SPEED] = 11.0, 12.0
     *_, stop = cost.violations(list(initial(10.0)), list(p), list(g), np)
-    assert stop == pytest.approx(0.5 * (2.5 + 15.0 - 15.0), abs=0.01)
+    assert stop == pytest.approx(0.5 * (2.5 + 15.0 - 2.0 * 2.0 - 11.0), abs=0.02)
 
 
 def test_a_slower_lead_never_asks_for_less():

@@ -19,6 +19,7 @@ from headway.road.routing import plan_route
 from headway.types import NUM_INPUTS, NUM_STATES, AgentKind, Command, Plan, SignalState
 from headway.vehicle import VehicleState
 from planner.safety import EmergencyBrake, NoSafety, SafetyConfig
+from planner.safety_backup import RoadAhead
 from planner.safety_reach import boxes_touch, lateral_reach, travelled
 from tests.planner.harness import DT, Scripted, World, along, straight
 from tests.planner.safety_cases import PLAN
@@ -166,6 +167,25 @@ def test_ego_does_not_steer_into_who_drives_beside_it(grid, side, ahead):
         ego, actors = after.ego, after.actors
         assert not boxes_touch(*ego.pose, *ego.extent, *actors.pose[0], *actors.extent[0])
     assert "lateral:2" in reasons
+
+
+def test_the_road_goes_straight_on_where_the_route_changes_lanes(grid):
+    """So that to keep to it, before who passes beside ego, is not to move over with the route."""
+    fits = (grid.kind == LaneKind.DRIVING) & (grid.junction < 0) & grid.right_change
+    left = int(np.argmax(np.where(fits, grid.length, 0.0)))
+    right = int(grid.right[left])
+    change = plan_route(grid, left, 2.0, right, float(grid.length[right]) - 2.0)
+    middle = float(change.s[np.flatnonzero(np.diff(change.lane))[0]])
+    world = World(grid, change, start_s=middle, start_d=1.0)
+    scene = world.driver.perception.perceive(world.observe())
+    road = RoadAhead().find(scene, 60.0)
+    assert road.d == pytest.approx(1.0, abs=0.05)
+    along_it = np.array([np.cos(road.yaw[0]), np.sin(road.yaw[0])])
+    across = np.array([-along_it[1], along_it[0]])
+    assert np.ptp(road.xyz[:, :2] @ across) < 0.02  # one straight line, parallel to both lanes
+    assert np.ptp(road.yaw) < 1e-3
+    x, y = scene.ego.pose[:2] - road.d * across  # beside ego, where the route is now
+    assert np.hypot(*(road.xyz[:, :2] - (x, y)).T).min() < 0.6
 
 
 @pytest.mark.parametrize("throttle", [0.0, 0.2])
