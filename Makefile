@@ -97,6 +97,10 @@ bench-server: setup ## ticks per second through the real client, beside the prot
 bench-drive: setup ## ten seeds on each town: completion, faults, agents near, wall time per simulated second
 	$(BIN)/python -m scenarios.bench_drive $(ARGS)
 
+.PHONY: bench-tuning
+bench-tuning: setup ## three settings of every planner on headway_dev, one route a type
+	$(BIN)/python -m scenarios.bench_tuning $(ARGS)
+
 .PHONY: bench-rivals
 bench-rivals: setup ## every planner bare on the same routes, mpc also guarded: the README's table
 	$(BIN)/python -m scenarios.bench_rivals $(ARGS)

@@ -12,7 +12,7 @@ from typing import Any
 import carla
 import numpy as np
 
-from carla_bridge.bodies import FLAT
+from carla_bridge.bodies import FLAT, SIREN
 from carla_bridge.frames import (
     angular_rate_from_carla,
     mirror_y,
@@ -30,6 +30,9 @@ LATE_S = 0.2  # [s] the same for one that is due by its sensor's own `sensor_tic
 
 class SensorTimeout(RuntimeError):
     """A sensor's packet of this frame did not come in time; the message names the sensor."""
+
+
+SIREN_FRAMES = 10  # from one question who has blue lights on to the next
 
 
 @dataclass(frozen=True)
@@ -135,6 +138,7 @@ class Body:
         offset: bounding-box centre from the actor's origin, forward and left [m].
         bottom: height of the box's underside above the actor's origin [m].
         stands_out: whether it is in a car's way; cars drive over flat props.
+        has_siren: whether it is an emergency vehicle.
     """
 
     kind: AgentKind
@@ -143,6 +147,7 @@ class Body:
     offset: tuple[float, float]
     bottom: float
     stands_out: bool
+    has_siren: bool
 
     @staticmethod
     def of(actor: carla.Actor) -> Body:
@@ -155,6 +160,7 @@ class Body:
             offset=(box.location.x, -box.location.y),
             bottom=box.location.z - box.extent.z,
             stands_out=not actor.type_id.startswith("static.") or box.extent.z > FLAT,
+            has_siren=actor.attributes.get("special_type") == "emergency",
         )
 
 
@@ -189,6 +195,8 @@ class WorldReader:
         self._params = vehicle_params(ego.type_id)
         self._steer = 0.0
         self._population = -1
+        self._sirens: frozenset[int] = frozenset()
+        self._asked = 0  # frames since it was asked who has a siren on
         self._bodies: dict[int, Body] = {}
         self._num_signals = len(lane_graph.signal_id)
         self._lights = self._find_lights(lane_graph)
@@ -220,6 +228,8 @@ class WorldReader:
         self._offset = np.array([b.offset for b in bodies]).reshape(-1, 2)
         self._bottom = np.array([b.bottom for b in bodies])
         self._type_id = tuple(b.type_id for b in bodies)
+        self._may_have_siren = [i for i in self._ids if self._bodies[i].has_siren]
+        self._asked = SIREN_FRAMES
 
     def actors(self, snapshot: carla.WorldSnapshot) -> ActorSnapshot:
         """Return every vehicle, walker and prop but ego, as of `snapshot`."""
@@ -246,7 +256,19 @@ class WorldReader:
             extent=self._extent,
             type_id=self._type_id,
             signal_state=self.signals(),
+            sirens=self._find_sirens(),
         )
+
+    def _find_sirens(self) -> frozenset[int]:
+        """Who has blue lights on; lights are no part of a frame, the server is asked for them."""
+        if not self._may_have_siren:
+            return frozenset()
+        self._asked += 1
+        if self._asked >= SIREN_FRAMES:
+            self._asked, lights = 0, self._world.get_vehicles_light_states()
+            on = (i for i in self._may_have_siren if int(lights.get(i, 0)) & SIREN)
+            self._sirens = frozenset(on)
+        return self._sirens
 
     def ego(self, snapshot: carla.WorldSnapshot, steer_norm: float, dt: float) -> EgoState:
         """Return our car as of `snapshot`.

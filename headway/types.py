@@ -173,6 +173,7 @@ class ActorSnapshot:
         extent: (A, 2) half length, half width [m].
         type_id: (A,) blueprint ids.
         signal_state: (S,) int8 `SignalState`, in the order of `LaneGraph.signal_id`.
+        sirens: ids of the emergency vehicles on duty, with blue lights on.
     """
 
     id: Array
@@ -184,6 +185,7 @@ class ActorSnapshot:
     extent: Array
     type_id: tuple[str, ...]
     signal_state: Array
+    sirens: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -244,6 +246,7 @@ class Scene:
         route: where the episode wants us to go.
         image: a camera image (h, w, 3) uint8, or None.
         projection: (3, 4) from map frame to pixels, or None.
+        sirens: ids of the emergency vehicles on duty.
     """
 
     frame: int
@@ -257,6 +260,7 @@ class Scene:
     route: Route
     image: Array | None = None
     projection: Array | None = None
+    sirens: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True)

@@ -90,6 +90,7 @@ class PrivilegedPerception:
             lane_graph=observation.lane_graph,
             signal_state=actors.signal_state,
             route=observation.route,
+            sirens=actors.sirens,
         )
 
     def acted(self, command: Command) -> None:

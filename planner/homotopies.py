@@ -268,7 +268,7 @@ def share_of_way(done: float) -> float:
 def lane_options(
     config: LaneChangeConfig, path: Path, lanes: RouteLanes, hint: int, s: float, d: float,
     speed: float, half_length: float, seen: Array, width: Array, wish: float,
-    bold: float = 0.0, going_to: float = 0.0,
+    bold: float = 0.0, going_to: float = 0.0, leave: bool = False,
 ) -> list[LaneOption]:  # fmt: skip
     """Return the lanes that ego may be in now, the one it is in first.
 
@@ -286,6 +286,7 @@ def lane_options(
         wish: [m/s] that the road allows.
         bold: [0, 1] how long ego has waited, see `Memory.boldness`.
         going_to: [m] offset of the lane that the last plan goes to.
+        leave: whether another lane is better anyway, and not only if it is faster.
     """
     insist = 1.0 + bold * (config.insist - 1.0)
     before = (np.abs(seen[:, corridor.D] - d) < width) & (seen[:, corridor.S] > s)
@@ -325,7 +326,9 @@ def lane_options(
         begun = max(d / offset, 0.0)  # what was begun is not given up for want of room
         enough = way > config.room + config.room_time * speed + back or begun > BEGUN
         enough &= clear > length * (1.0 - begun)
-        faster = begun > BEGUN or min(_pace(seen[ahead & beside]), wish) > pace + config.gain
+        faster = (
+            leave or begun > BEGUN or min(_pace(seen[ahead & beside]), wish) > pace + config.gain
+        )
         if not (faster and enough):
             continue
         press = config.commit if abs(going_to - offset) < 1.0 else insist

@@ -37,6 +37,7 @@ RESPONSE, BRAKE = 0.5, 4.0  # [s], [m/s^2] how who follows stops: the safety lay
 TAKES = 3.0  # [s] in which who is faster comes nearer while ego goes over
 HARD_BRAKE = 7.0  # [m/s^2] with which ego may
 CATCH_UP = 4.0  # [s] in which the distance to whom it will follow is made up
+FASTER = 1.0  # [m/s] than ego
 SLOWEST = 0.7  # of their speed: ego slows down no further to get behind them
 
 
@@ -161,7 +162,7 @@ def way_over(
         return None
     seen = _from_lane(merge, scene)
     there = np.abs(seen[:, corridor.S] - ego.s) < REACH
-    speed = np.minimum(path.speed, _pace(seen[there], ego, path.s))
+    speed = np.minimum(path.speed, pace_into(seen[there], ego, path.s))
     if not _is_free(seen[there], ego) and abs(stay) < OVER:
         line = merge.stay._replace(speed=speed)
         return LaneOption("late", 0.0, 0.0, line, merge.ends, line=True), np.zeros_like(there)
@@ -207,7 +208,7 @@ def _is_free(seen: Array, ego: EgoOnRoute) -> bool:
     return bool((ahead | (ego.s - ego.half_length - front > _behind(v, ego.speed))).all())
 
 
-def _pace(seen: Array, ego: EgoOnRoute, s: Array) -> Array:
+def pace_into(seen: Array, ego: EgoOnRoute, s: Array, lets_by: float = 0.0) -> Array:
     """Speed [m/s] at `s` (R,) [m] with which ego comes to be behind whom it will follow there.
 
     That is the next one ahead, or of those abreast and behind the first who leaves room behind it.
@@ -216,10 +217,13 @@ def _pace(seen: Array, ego: EgoOnRoute, s: Array) -> Array:
         seen: (N, NUM_SEEN) those in the lane that it goes to.
         ego: on its route.
         s: along the route.
+        lets_by: [m] behind ego within which it lets by who is faster.
     """
     lead, most = None, math.inf  # [m] to the lead that leaves room for who follows
     for row in seen[np.argsort(-seen[:, corridor.S])]:
-        if row[corridor.S] <= ego.s:
+        behind = ego.s - float(row[corridor.S])
+        faster = row[corridor.SPEED] > ego.speed + FASTER
+        if behind >= 0.0 and not (faster and behind < lets_by):
             if lead is None:
                 break  # nobody is ahead of ego
             v = float(lead[corridor.SPEED])

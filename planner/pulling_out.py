@@ -13,6 +13,7 @@ from headway.types import Array
 from planner import corridor
 from planner.bounds import EgoOnRoute
 from planner.homotopies import (
+    TIGHT,
     LaneChangeConfig,
     LaneOption,
     Path,
@@ -24,7 +25,7 @@ from planner.homotopies import (
 from planner.rules import STANDING
 
 BESIDE = 1.2  # [m] beside its lane's middle ego is out of it
-SHARPEST = 0.17  # [1/m] that the way out is curved at most
+SHARPEST = 0.17  # [1/m] that the way out is curved at most, unless there is less room
 
 
 class PullingOut:
@@ -36,6 +37,7 @@ class PullingOut:
     def reset(self) -> None:
         """Forget the place."""
         self._from: tuple[float, float] | None = None  # [m] s and d where it stood
+        self._length = 0.0  # [m] of the way out
         self.waits = False
 
     def way(
@@ -58,8 +60,13 @@ class PullingOut:
         in_lane |= bool((np.abs(lanes.offset[hint] - ego.d) < abs(ego.d)).any())
         if ego.speed < STANDING and abs(ego.d) > BESIDE and not in_lane:
             self._from = ego.s, ego.d
-            there = np.abs(seen[:, corridor.D]) < width
-            there &= seen[:, corridor.SPEED] > STANDING
+            stands = seen[:, corridor.SPEED] < STANDING
+            before = stands & (np.abs(seen[:, corridor.D] - ego.d) < width)
+            before &= seen[:, corridor.S] > ego.s
+            room = float(seen[before, corridor.REAR].min(initial=math.inf)) - ego.front
+            gentle = math.sqrt(5.77 * abs(ego.d) / SHARPEST)  # minimum jerk asks for 5.77 d / l^2
+            self._length = min(max(2.0 * room, TIGHT), gentle)
+            there = (np.abs(seen[:, corridor.D]) < width) & ~stands
             self.waits = not lane_is_free(
                 config, seen[there], ego.s, ego.speed, ego.half_length, insist
             )
@@ -68,7 +75,6 @@ class PullingOut:
         if self._from is None:
             return None
         s, d = self._from
-        length = math.sqrt(5.77 * abs(d) / SHARPEST)  # minimum jerk asks for 5.77 d / length^2
-        begin = begins(ego.s, ego.d, d, 0.0, length)
-        way = shifted_path(path, hint, max(begin, s), d, 0.0, length)
+        begin = max(begins(ego.s, ego.d, d, 0.0, self._length), s)
+        way = shifted_path(path, hint, begin, d, 0.0, self._length)
         return LaneOption("keep", 0.0, d, way, math.inf)

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import carla
 import numpy as np
 
-from carla_bridge.bodies import DOOR, DOOR_SIZE
+from carla_bridge.bodies import DOOR, DOOR_SIZE, SIREN
 from carla_bridge.session import Session
 from carla_bridge.simulator import carla_transform
 from headway.frames import points_to_map
@@ -217,6 +217,11 @@ class Stage(View):
         left = side * (half_width + DOOR_GAP) + 0.5 * DOOR_SIZE[0] * math.sin(turn)
         x, y = map(float, points_to_map(np.array([along, left]), pose))
         return Place(x, y, float(self.actors.z[row]), float(pose[2]) + turn)
+
+    def switch_siren_on(self, vehicle: int) -> None:
+        """Switch the blue lights of an emergency vehicle on."""
+        state = carla.VehicleLightState(SIREN)
+        self._session.world.get_actor(vehicle).set_light_state(state)  # pyright: ignore
 
     def set_weather(self, values: Mapping[str, float]) -> None:
         """Set what `carla.WeatherParameters` calls by these names."""

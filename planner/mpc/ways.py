@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -10,11 +12,11 @@ from headway.road.lane_graph import LaneGraph
 from headway.road.route import Route
 from headway.types import AgentKind, Array, Goal, Scene
 from planner import corridor
-from planner.bounds import BoundList
+from planner.bounds import BoundList, EgoOnRoute
 from planner.caution import careful
 from planner.homotopies import LaneOption, lane_options, route_lanes
 from planner.idm import IdmPlanner
-from planner.merging import find_merges, way_over
+from planner.merging import find_merges, pace_into, way_over
 from planner.mpc.config import MpcConfig
 from planner.mpc.stages import Lateral
 from planner.passing import (
@@ -31,6 +33,9 @@ from planner.pulling_out import PullingOut
 
 PAST = ("overtake", "aside")  # ways past somebody, who would hold ego up
 WITHIN = ("pull_over", "aside")  # the route's own lane
+SAME_LANE = 1.75  # [m] beside each other
+LETS_BY = 30.0  # [m] behind ego: who is faster, in the lane that it makes way to
+SIREN_BEHIND = 120.0  # [m] behind ego from where on it makes way for who has a siren on
 BEFORE_END = 2.0  # [m/s^2] braking for the end of the lane that is left: who slows down gets no gap
 SLOW_PACE = 0.6  # of the speed that the road allows, in the slower profiles
 
@@ -154,7 +159,7 @@ class Ways:
         nothing = np.zeros((len(scene.agents), 0, 3))
         seen = rules.survey(scene, nothing, 1.0)
         same = np.abs(seen[:, corridor.HEADING]) < 0.8
-        near = np.abs(seen[:, corridor.D] - ego.d) < 1.75
+        near = np.abs(seen[:, corridor.D] - ego.d) < SAME_LANE
         self.behind = same & near & (seen[:, corridor.FRONT] < ego.s)
         self.stays = scene.agents.kind == AgentKind.PROP
         self.stays |= rules.memory.rested(scene.agents.id, config.passing.stood)
@@ -172,10 +177,13 @@ class Ways:
         right, left = edges(scene.agents, seen)
         width = 0.5 * (left - right) + half_width + margins[scene.agents.kind]
         bold = rules.memory.boldness(rules.config.rules)
+        siren = _siren(scene, ego, seen)
         options = lane_options(
             config.lanes, path, lanes, hint, ego.s, ego.d, ego.speed, ego.half_length,
-            seen, width, wish, bold, self.target,
+            seen, width, wish, bold, self.target, not math.isnan(siren),
         )  # fmt: skip
+        if not math.isnan(siren):
+            options = self._make_way(options, siren, seen, width)
         for merge in self._merges:
             over = way_over(config.lanes, merge, path, hint, ego, scene)
             if over is not None:
@@ -208,3 +216,33 @@ class Ways:
             )  # fmt: skip
             options += [way] if way is not None else []
         return options + ([room] if room is not None else [])
+
+    def _make_way(
+        self, options: list[LaneOption], siren: float, seen: Array, width: Array
+    ) -> list[LaneOption]:
+        """Leave the lane of who comes with a siren, `siren` [m] beside the route's middle.
+
+        While there is no gap in the lane beside it, get behind whom ego will follow there.
+        """
+        others = [option for option in options if abs(option.target - siren) > SAME_LANE]
+        if others:
+            return others
+        own, ego, hint = options[0], self._rules.ego, self._rules.memory.hint
+        for offset, clear in zip(self._lanes.offset[hint], self._lanes.clear[hint], strict=True):
+            if clear > 0.0 and abs(offset - siren) > SAME_LANE:
+                there = np.abs(seen[:, corridor.D] - offset) < width
+                pace = pace_into(seen[there], ego, own.path.s, LETS_BY)
+                path = own.path._replace(speed=np.minimum(own.path.speed, pace))
+                return [replace(own, path=path)]
+        return options
+
+
+def _siren(scene: Scene, ego: EgoOnRoute, seen: Array) -> float:
+    """Offset [m] of who comes with a siren from behind and is not past ego, nan for nobody."""
+    if not scene.sirens:
+        return math.nan
+    rings = np.isin(scene.agents.id, list(scene.sirens))
+    behind = ego.front - seen[:, corridor.REAR]
+    comes = rings & (np.abs(seen[:, corridor.HEADING]) < 0.8) & (seen[:, corridor.SPEED] > 0.0)
+    comes &= (behind > 0.0) & (behind < SIREN_BEHIND)
+    return float(seen[comes, corridor.D][np.argmin(behind[comes])]) if comes.any() else math.nan

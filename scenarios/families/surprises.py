@@ -83,6 +83,7 @@ async def yield_to_emergency_vehicle(stage: Stage, spec: ScenarioSpec) -> None:
         await stage.triggered(spec)
         model = stage.choose(stage.vehicles(special_type="emergency"))
         mover = await stage.bring(model, line, stage.speed)
+        stage.switch_siren_on(mover.actor)
 
         async def hurry() -> None:
             while True:

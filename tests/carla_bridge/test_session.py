@@ -240,6 +240,16 @@ def test_others_are_given_by_their_boxes_centre(simulator, route):
     assert actors.z[walker] < parked.person.get_location().z - 0.5
 
 
+def test_who_has_blue_lights_on_is_heard_within_half_a_second(simulator, route):
+    assert simulator.reset(route, 1).actors.sirens == frozenset()
+    truck = simulator.parked[-1].car
+    for lights, heard in ((carla.VehicleLightState.Special1, {truck.id}), (0, set())):
+        truck.set_light_state(carla.VehicleLightState(lights))
+        for _ in range(11):
+            observation = simulator.step(Command(brake=1.0))
+        assert observation.actors.sirens == heard
+
+
 def test_signals_follow_the_order_of_the_lane_graph(simulator, route):
     simulator.reset(route, 1)
     world, graph = simulator.session.world, simulator.session.lane_graph

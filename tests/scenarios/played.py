@@ -61,6 +61,13 @@ def _words(value: float | str | tuple[float, float] | Place) -> dict[str, str]:
     return {"value": str(value)}
 
 
+class Deaf(PrivilegedPerception):
+    """Perceives no sirens."""
+
+    def perceive(self, observation: Observation) -> Scene:
+        return replace(super().perceive(observation), sirens=frozenset())
+
+
 class Blind(PrivilegedPerception):
     """Sees the road and nobody on it."""
 
