@@ -85,6 +85,7 @@ async def takes_priority(stage: Stage, spec: ScenarioSpec) -> None:
     with stage.closed(line, *stage.entry(spec)):
         await stage.triggered(spec)
         mover = await stage.bring(model, line, 0.0, heeds=False)
+        stage.switch_siren_on(mover.actor)
         branches = [stage.through_junction(), cross()]
         if spec.type == "OppositeVehicleRunningRedLight":
             branches.append(show(stage, ego, [(0.0, [ego])]))
