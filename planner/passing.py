@@ -298,9 +298,9 @@ def pull_over(
 
 def aside(
     config: PassingConfig, lanes: RouteLanes, path: Path, hint: int, ego: EgoOnRoute,
-    half_width: float, margin: float, agents: Agents, seen: Array,
+    half_width: float, margin: float, agents: Agents, seen: Array, stays: Array,
 ) -> LaneOption | None:  # fmt: skip
-    """Return the way past those who come over the line, on the right of ego's lane, if any do.
+    """Return the way past who comes or stands over the line, on the right of ego's lane, if any do.
 
     Args:
         config: see there.
@@ -312,9 +312,14 @@ def aside(
         margin: [m] to each side of ego that they have to be clear of.
         agents: the others.
         seen: (A, NUM_SEEN) of them from the route.
+        stays: (A,) bool, who is taken to stay where it is.
     """
     right = edges(agents, seen)[0]
     comes = (np.abs(seen[:, corridor.HEADING]) > TOWARDS) & (seen[:, corridor.S] > ego.s)
+    comes |= (
+        stays & (seen[:, corridor.FRONT] > ego.s - ego.half_length)
+        & (seen[:, corridor.REAR] < ego.front + config.look)
+    )  # fmt: skip
     comes &= (seen[:, corridor.D] > 0.0) & (right < half_width + margin + EDGE)
     room = float(lanes.half[hint]) - half_width - config.kerb
     if not comes.any() or room <= 0.0:

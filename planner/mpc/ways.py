@@ -197,7 +197,7 @@ class Ways:
         if options[0].target == 0.0:
             room = aside(
                 config.passing, lanes, path, hint, ego, half_width,
-                rules.config.rules.margin_vehicle, scene.agents, seen,
+                rules.config.rules.margin_vehicle, scene.agents, seen, self.stays,
             )  # fmt: skip
         crawls = rules.memory.crawled(scene.agents.id, config.passing.stood)
         crawls &= same & (seen[:, corridor.SPEED] + config.passing.gain < wish)

@@ -210,3 +210,20 @@ def test_it_pulls_over_and_stands_at_the_lane_s_edge(grid, straight):
     assert s[-1] < straight.length - 20.0
     names = {r.plan_name for r in world.driver.trace.records if r.t > 6.0}
     assert names <= {"pull_over", "pull_over_slow", "yield", "stop"}
+
+
+def test_past_who_stands_across_over_the_left_line_within_its_own_lane(grid):
+    alone = (grid.kind == LaneKind.DRIVING) & (grid.junction < 0) & (grid.opposite >= 0)
+    alone &= (grid.left < 0) & ((grid.right < 0) | (grid.kind[grid.right] != LaneKind.DRIVING))
+    lane = int(np.argmax(np.where(alone, grid.length, 0.0)))
+    route = plan_route(grid, lane, 2.0, lane, float(grid.length[lane]) - 2.0)
+    at = 50.0
+    x, y, _, yaw = route_poses(route, np.array([at]), 3.5)[0]
+    stands = Scripted(lambda t: (x, y, yaw + 1.27, 0.0))  # 1 m beside the middle
+    driver = make_driver(MpcPlanner())
+    world = World(grid, route, [stands], start_s=5.0, driver=driver).drive(25.0)
+    assert not world.overlaps
+    s, d = world.s_d()
+    assert s[-1] > at + 10.0
+    beside = d[np.abs(s - at) < 3.0]
+    assert -0.8 < beside.min() < beside.max() < -0.2  # on the right of its lane, and not beyond it
