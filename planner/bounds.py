@@ -12,7 +12,7 @@ from planner import corridor
 from planner.itinerary import Itinerary
 from planner.right_of_way import FAR, conflict_times
 from planner.rollout import NUM_BOUNDS
-from planner.rules import Memory, Rules
+from planner.rules import STANDING, Memory, Rules
 
 COMFORT = 2.5  # [m/s^2] braking in comfort
 LOOK_JUNCTION = 80.0  # [m] of the route within which conflicts are looked at
@@ -147,8 +147,14 @@ def lead_bounds(ego: EgoOnRoute, others: Others, arrive: Arrivals, rules: Rules)
     return bounds
 
 
-def crossing_bounds(ego: EgoOnRoute, others: Others, arrive: Arrivals, rules: Rules) -> BoundList:
-    """Whoever will be in the corridor when ego comes there."""
+def crossing_bounds(
+    ego: EgoOnRoute, others: Others, arrive: Arrivals, memory: Memory, rules: Rules
+) -> BoundList:
+    """Whoever will be in the corridor when ego comes there.
+
+    Who is being stopped for goes on being so as long as ego rolls, unless there is time to spare:
+    walkers and bicycles are faster and slower in every step.
+    """
     bounds = BoundList()
     seen = others.seen
     coming = (
@@ -163,7 +169,10 @@ def crossing_bounds(ego: EgoOnRoute, others: Others, arrive: Arrivals, rules: Ru
             continue
         walker = others.agents.kind[a] == AgentKind.WALKER
         gone = arrive.at(row[corridor.LEAVE_S] + 0.5 + 2.0 * ego.half_length)
-        if gone + (1.0 if walker else 0.5 * rules.before) < row[corridor.ENTER]:
+        spare = 1.0 if walker else 0.5 * rules.before
+        if int(others.agents.id[a]) in memory.stopping_for and ego.speed > STANDING:
+            spare += rules.stopping
+        if gone + spare < row[corridor.ENTER]:
             continue
         name = "walker" if walker else "crossing"
         along = abs(row[corridor.HEADING]) < 0.8 and row[corridor.SPEED] > 1.0

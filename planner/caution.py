@@ -9,7 +9,7 @@ from planner import corridor
 from planner.homotopies import Path
 from planner.rules import STANDING
 
-EDGE = 3.5  # [m] beside ego's way, within which it matters
+EDGE = 4.5  # [m] beside ego's way, within which it matters
 ACROSS = 0.7  # sine of the angle between its heading and the road, at least
 PACE = 5.0  # [m/s] from which ego stops within what such a walker leaves it
 BRAKE = 2.0  # [m/s^2] with which it gets down to that

@@ -206,7 +206,7 @@ class IdmPlanner:
         along = self.roll(scene, goal, bounds, dt, path=path).along
         arrive = Arrivals(along + ego.half_length, dt * np.arange(len(along)))
         bounds = self.standing + lead_bounds(ego, others, arrive, rules)
-        bounds += crossing_bounds(ego, others, arrive, rules)
+        bounds += crossing_bounds(ego, others, arrive, self.memory, rules)
         bounds += junction_bounds(
             self.itinerary, ego, others, arrive, scene, self.memory, rules, creep
         )
@@ -365,6 +365,10 @@ class IdmPlanner:
         if wanted < -3.0:
             memory.accel = min(memory.accel, wanted)
         memory.giving_way = any(a.startswith("give_way") for a in active)
+        crossing = (a.partition(":") for a in active)
+        memory.stopping_for = frozenset(
+            int(i) for kind, _, i in crossing if kind in ("crossing", "walker")
+        )
 
 
 def _name_of(active: tuple[str, ...]) -> str:

@@ -24,6 +24,7 @@ class Rules:
         margin_walker: [m] the same for walkers.
         margin_prop: [m] the same for things.
         forecast_vehicle: [s] that a vehicle's forecast is believed.
+        forecast_two_wheeler: [s] that a bicycle's or a motorcycle's is.
         forecast_walker: [s] that a walker's is.
         line_gap: [m] between the front and a line when standing.
         give_way_gap: [m] between the front and a conflict in a junction when waiting for it.
@@ -31,6 +32,7 @@ class Rules:
         crossing_gap: [m] to a crossing vehicle's way.
         before: [s] that ego has to be gone before another comes.
         begun: [s] the same once ego has begun to cross.
+        stopping: [s] more, for who crosses and is being stopped for.
         after: [s] that another has to be gone before ego comes.
         stood: [s] of standing after which another is taken to give way to ego, which waits.
         patience: [s] of waiting after which all who stand are.
@@ -48,6 +50,7 @@ class Rules:
     margin_walker: float = 0.8
     margin_prop: float = 0.25
     forecast_vehicle: float = 2.0
+    forecast_two_wheeler: float = 3.0
     forecast_walker: float = 4.0
     line_gap: float = 1.0
     give_way_gap: float = 1.0
@@ -55,6 +58,7 @@ class Rules:
     crossing_gap: float = 2.0
     before: float = 1.5
     begun: float = 0.4
+    stopping: float = 1.5
     after: float = 0.7
     stood: float = 2.0
     patience: float = 4.0
@@ -78,8 +82,8 @@ class Rules:
 
     def believed(self) -> Array:
         """(4,) [s] that a forecast is believed, by `AgentKind`."""
-        vehicle = self.forecast_vehicle
-        return np.array([vehicle, vehicle, self.forecast_walker, 0.0])
+        times = (self.forecast_vehicle, self.forecast_two_wheeler, self.forecast_walker, 0.0)
+        return np.array(times)
 
 
 @dataclass
@@ -103,6 +107,7 @@ class Memory:
         crawling_since: [s] when others came to be as slow as a bicycle and got no faster, by id.
         crawling_speed: [m/s] of the slowest that each has been since then, by id.
         giving_way: whether ego gave way in the last tick.
+        stopping_for: ids of those who cross, for whom it stopped then.
         letting: ids of those who stand and are taken to let ego go.
     """
 
@@ -120,6 +125,7 @@ class Memory:
     crawling_since: dict[int, float] = field(default_factory=dict)
     crawling_speed: dict[int, float] = field(default_factory=dict)
     giving_way: bool = False
+    stopping_for: frozenset[int] = frozenset()
     letting: set[int] = field(default_factory=set)
 
     def note_wait(self, s: float, speed: float) -> None:

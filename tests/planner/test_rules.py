@@ -4,8 +4,11 @@ import math
 
 import numpy as np
 
-from headway.types import Agents, SignalState
+from headway.types import AgentKind, Agents, SignalState
+from planner import corridor
+from planner.bounds import Arrivals, EgoOnRoute, Others, crossing_bounds
 from planner.rules import Memory, Rules
+from tests.world_model.scenes import Agent, agents_of
 
 
 def others(speed: dict[int, float]) -> Agents:
@@ -81,3 +84,20 @@ def test_a_yellow_light_is_passed_when_its_line_is_reached_soon():
     # By itself nobody passes: who could stop, stops.
     memory, rules = Memory(), Rules()
     assert holds(memory, 0.0, SignalState.YELLOW, 15.0, 8.0)
+
+
+def test_who_is_being_stopped_for_goes_on_being_so_unless_there_is_time_to_spare():
+    """Ego would be through 1.2 s before a bicycle comes: enough, but not once it stops for it."""
+    agents = agents_of([Agent(20.0, -6.0, 1.57, 1.5, AgentKind.TWO_WHEELER)])
+    seen = np.zeros((1, corridor.NUM_SEEN))
+    seen[0, [corridor.ENTER, corridor.LEAVE]] = 6.5, 9.0
+    seen[0, [corridor.ENTER_S, corridor.LEAVE_S]] = 19.0, 21.0
+    seen[0, corridor.HEADING] = 0.5 * math.pi
+    nowhere = np.array([-1])
+    others = Others(agents, seen, nowhere, nowhere, np.array([True]), np.zeros(0, int))
+    arrive = Arrivals(5.0 * np.arange(0.0, 9.0), np.arange(0.0, 9.0))  # 5 m/s
+    memory = Memory()
+    for stopping_for, speed, stops in (({}, 5.0, 0), ({10}, 5.0, 1), ({10}, 0.0, 0), ({7}, 5.0, 0)):
+        memory.stopping_for = frozenset(stopping_for)
+        ego = EgoOnRoute(0.0, 0.0, speed, 2.4, 60.0)
+        assert len(crossing_bounds(ego, others, arrive, memory, Rules()).rows) == stops
