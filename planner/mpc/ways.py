@@ -89,6 +89,7 @@ class Ways:
         """Look up the lanes beside `route`."""
         self._lanes = route_lanes(graph, route)
         self._merges = find_merges(graph, route, self._rules.route_path)
+        self._out.reset()
         self.target = 0.0
 
     def profiles(self, scene: Scene, goal: Goal) -> list[Profile]:
