@@ -60,7 +60,7 @@ def known_rows(commit: str) -> list[dict[str, Any]]:
     if not ROWS.is_file() or commit.endswith("+"):
         return []
     rows = [json.loads(line) for line in ROWS.read_text().splitlines()]
-    return [row for row in rows if row["commit"] == commit]
+    return [row for row in rows if row["commit"].startswith(commit)]
 
 
 def table(rows: Sequence[dict[str, Any]]) -> Table:
@@ -82,7 +82,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--planners", nargs="*", default=list(SETTINGS), choices=list(SETTINGS))
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--commit", help="whose rows count beside this one's", default="")
+    parser.add_argument("--commit", help="whose rows count, beside this one's", default="")
     args = parser.parse_args()
     console = Console()
     rows = known_rows(git_hash()) + (known_rows(args.commit) if args.commit else [])
