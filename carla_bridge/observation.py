@@ -26,13 +26,11 @@ from headway.vehicle.kernel import wheel_angle
 
 SENSOR_DEADLINE_S = 2.0  # [s] of wall time that a packet may come after its frame
 LATE_S = 0.2  # [s] the same for one that is due by its sensor's own `sensor_tick`
+SIREN_FRAMES = 10  # from one question who has blue lights on to the next
 
 
 class SensorTimeout(RuntimeError):
     """A sensor's packet of this frame did not come in time; the message names the sensor."""
-
-
-SIREN_FRAMES = 10  # from one question who has blue lights on to the next
 
 
 @dataclass(frozen=True)

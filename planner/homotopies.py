@@ -35,6 +35,7 @@ class Path(NamedTuple):
 SIDE_NAMES = ("change_left", "change_right")
 BEGUN = 0.1  # share of the way across from which a change has begun
 TIGHT = 6.0  # [m] of way that a shift takes at least, at walking pace
+OFF_LANE = 1.2  # [m] beside its lane's middle ego is out of it
 ROOM_TO_RETURN = 60.0  # [m] a stretch at least as long is one to come back on
 
 
@@ -70,6 +71,10 @@ class LaneChangeConfig:
     insist: float = 2.0
     commit: float = 3.0
     look_time: float = 8.0
+
+    def insistence(self, bold: float) -> float:
+        """How much harder than at first others may be made to brake by who is so `bold` [0, 1]."""
+        return 1.0 + bold * (self.insist - 1.0)
 
 
 @dataclass(frozen=True)
@@ -288,7 +293,7 @@ def lane_options(
         going_to: [m] offset of the lane that the last plan goes to.
         leave: whether another lane is better anyway, and not only if it is faster.
     """
-    insist = 1.0 + bold * (config.insist - 1.0)
+    insist = config.insistence(bold)
     before = (np.abs(seen[:, corridor.D] - d) < width) & (seen[:, corridor.S] > s)
     stands = before & (seen[:, corridor.SPEED] < STANDING)
     room = float(seen[stands, corridor.REAR].min(initial=math.inf)) - (s + half_length)
@@ -338,7 +343,7 @@ def lane_options(
         over = shifted_path(path, hint, out_s, 0.0, offset, length)
         ends_s = s + reach - config.least
         out.append(LaneOption(SIDE_NAMES[side], offset, offset, over, ends_s))
-    if abs(d) > 1.2:  # off the route's lane, and no lane of ours beside it: back
+    if abs(d) > OFF_LANE:  # off the route's lane, and no lane of ours beside it: back
         keep = LaneOption("keep", 0.0, d, shifted_path(path, hint, s, d, 0.0, length), math.inf)
     return [keep, *out]
 

@@ -136,7 +136,7 @@ def find_hurdle(
         end + ego.half_length + 0.5 - ego.s, ego.speed - speed, config.speed, config.accel
     )
     past = end + ego.half_length + 0.5 + speed * by
-    home = _way_across(max(target, 0.0), speed + config.speed, config.lateral_accel)
+    home = way_across(max(target, 0.0), speed + config.speed, config.lateral_accel)
     waits_at = np.concatenate([itinerary.stop_s, itinerary.junction_s[:, 0]])
     gone = end + speed * by
     if ((waits_at > end) & (waits_at < gone + config.queue)).any():
@@ -150,7 +150,7 @@ def find_hurdle(
     return Hurdle(int(agents.id[first_row]), begin, end, speed, target, past, home, over)
 
 
-def _way_across(d: float, speed: float, lateral_accel: float) -> float:
+def way_across(d: float, speed: float, lateral_accel: float) -> float:
     """Way [m] in which a minimum-jerk profile gets `d` [m] aside; it asks for 5.77 d / T^2."""
     return speed * math.sqrt(5.77 * d / lateral_accel)
 
@@ -325,7 +325,7 @@ def aside(
     if not comes.any() or room <= 0.0:
         return None
     target = -room
-    length = max(_way_across(room, ego.speed, config.lateral_accel), config.turn_out)
+    length = max(way_across(room, ego.speed, config.lateral_accel), config.turn_out)
     way = shifted_path(path, hint, begins(ego.s, ego.d, 0.0, target, length), 0.0, target, length)
     return LaneOption("aside", target, target, way, math.inf)
 

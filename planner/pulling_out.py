@@ -13,6 +13,7 @@ from headway.types import Array
 from planner import corridor
 from planner.bounds import EgoOnRoute
 from planner.homotopies import (
+    OFF_LANE,
     TIGHT,
     LaneChangeConfig,
     LaneOption,
@@ -22,9 +23,9 @@ from planner.homotopies import (
     lane_is_free,
     shifted_path,
 )
+from planner.passing import way_across
 from planner.rules import STANDING
 
-BESIDE = 1.2  # [m] beside its lane's middle ego is out of it
 SHARPEST = 0.17  # [1/m] that the way out is curved at most, unless there is less room
 
 
@@ -58,19 +59,19 @@ class PullingOut:
         """
         in_lane = 0.0 < ego.d < float(lanes.half[hint] + lanes.oncoming[hint])
         in_lane |= bool((np.abs(lanes.offset[hint] - ego.d) < abs(ego.d)).any())
-        if ego.speed < STANDING and abs(ego.d) > BESIDE and not in_lane:
+        if ego.speed < STANDING and abs(ego.d) > OFF_LANE and not in_lane:
             self._from = ego.s, ego.d
             stands = seen[:, corridor.SPEED] < STANDING
             before = stands & (np.abs(seen[:, corridor.D] - ego.d) < width)
             before &= seen[:, corridor.S] > ego.s
             room = float(seen[before, corridor.REAR].min(initial=math.inf)) - ego.front
-            gentle = math.sqrt(5.77 * abs(ego.d) / SHARPEST)  # minimum jerk asks for 5.77 d / l^2
+            gentle = way_across(abs(ego.d), 1.0, SHARPEST)
             self._length = min(max(2.0 * room, TIGHT), gentle)
             there = (np.abs(seen[:, corridor.D]) < width) & ~stands
             self.waits = not lane_is_free(
                 config, seen[there], ego.s, ego.speed, ego.half_length, insist
             )
-        elif abs(ego.d) < 0.5 * BESIDE:
+        elif abs(ego.d) < 0.5 * OFF_LANE:
             self.reset()
         if self._from is None:
             return None

@@ -132,7 +132,9 @@ class MpcPlanner:
         rules, x0 = self.rules, self._state(scene)
         forecast = _held(forecast, scene.agents, self._ways.stays)
         candidates = self._candidates(scene, goal, proposals, forecast)
-        time_gap = self._follows.time_gap(goal.time_gap, candidates[0].bounds, rules.ego, scene.t)
+        time_gap = self._follows.time_gap(
+            goal.time_gap, self.config.cost.standing_gap, candidates[0].bounds, rules.ego, scene.t
+        )
         shared = self.config.cost.params(time_gap, goal.style, self._car)
         self._ways.note(candidates[0].bounds)
         candidates = self._score(candidates, scene, goal, forecast, shared)

@@ -13,7 +13,6 @@ from planner.bounds import BoundList, EgoOnRoute
 
 LEAST = 0.56  # [s] that is accepted (the paper's T_min)
 RELAXES = 25.0  # [s] the paper's tau
-STANDING_GAP = 2.5  # [m]
 
 
 @dataclass
@@ -30,11 +29,14 @@ class Relaxation:
     gap: float = 0.0
     t: float = 0.0
 
-    def time_gap(self, wish: float, bounds: BoundList, ego: EgoOnRoute, t: float) -> float:
+    def time_gap(
+        self, wish: float, standing_gap: float, bounds: BoundList, ego: EgoOnRoute, t: float
+    ) -> float:
         """Return the time gap [s] to keep now.
 
         Args:
             wish: [s] in the long run.
+            standing_gap: [m] that is kept beside it.
             bounds: of ego's lane.
             ego: on its route.
             t: [s] now.
@@ -49,7 +51,7 @@ class Relaxation:
             self.lead = ""
             return wish
         rear, lead = min(leads)
-        has = (rear - ego.front - STANDING_GAP) / max(ego.speed, 1.0)
+        has = (rear - ego.front - standing_gap) / max(ego.speed, 1.0)
         if lead != self.lead:
             self.lead, self.gap = lead, max(has, LEAST)
         self.gap += (wish - self.gap) * min(since / RELAXES, 1.0)

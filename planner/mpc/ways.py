@@ -178,6 +178,16 @@ class Ways:
         right, left = edges(scene.agents, seen)
         width = 0.5 * (left - right) + half_width + margins[scene.agents.kind]
         bold = rules.memory.boldness(rules.config.rules)
+        for merge in self._merges:
+            over = way_over(config.lanes, merge, path, hint, ego, scene)
+            if over is not None:
+                self._out.reset()
+                self.behind |= over[1]
+                return [over[0]]
+        insist = config.lanes.insistence(bold)
+        out = self._out.way(config.lanes, lanes, path, hint, ego, seen, width, insist)
+        if out is not None:
+            return [out]
         siren = _siren(scene, ego, seen)
         options = lane_options(
             config.lanes, path, lanes, hint, ego.s, ego.d, ego.speed, ego.half_length,
@@ -185,15 +195,6 @@ class Ways:
         )  # fmt: skip
         if not math.isnan(siren):
             options = self._make_way(options, siren, seen, width)
-        for merge in self._merges:
-            over = way_over(config.lanes, merge, path, hint, ego, scene)
-            if over is not None:
-                self.behind |= over[1]
-                return [over[0]]
-        insist = 1.0 + bold * (config.lanes.insist - 1.0)
-        out = self._out.way(config.lanes, lanes, path, hint, ego, seen, width, insist)
-        if out is not None:
-            return [out]
         room = None
         if options[0].target == 0.0:
             room = aside(

@@ -63,11 +63,11 @@ def test_who_is_forecast_to_brake_is_followed_and_not_stopped_for(grid):
 def test_the_gap_to_a_new_lead_is_taken_as_it_is_and_grows_to_what_is_wished():
     follows, ego = Relaxation(), EgoOnRoute(0.0, 0.0, 10.0, 2.4, 100.0)
     lead = BoundList([(2.4 + 2.5 + 8.0, 10.0, 0.0)], ["lead:7"])  # 0.8 s behind the standing gap
-    gaps = [follows.time_gap(1.5, lead, ego, 0.1 * k) for k in range(600)]
+    gaps = [follows.time_gap(1.5, 2.5, lead, ego, 0.1 * k) for k in range(600)]
     assert gaps[0] == pytest.approx(0.8)
     assert gaps[250] == pytest.approx(1.5 - 0.7 * np.exp(-1.0), abs=0.01)  # after tau = 25 s
     assert gaps == sorted(gaps)
     assert gaps[-1] < 1.5
-    assert follows.time_gap(1.5, BoundList(), ego, 60.0) == 1.5  # nobody there
+    assert follows.time_gap(1.5, 2.5, BoundList(), ego, 60.0) == 1.5  # nobody there
     near = BoundList([(2.4 + 2.5 + 2.0, 10.0, 0.0)], ["lead:8"])
-    assert follows.time_gap(1.5, near, ego, 60.1) == pytest.approx(0.56, abs=0.01)
+    assert follows.time_gap(1.5, 2.5, near, ego, 60.1) == pytest.approx(0.56, abs=0.01)
