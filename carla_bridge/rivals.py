@@ -41,7 +41,7 @@ class TrafficManagerPlannerConfig:
         lead_distance: [m] kept to the vehicle ahead.
     """
 
-    speed_difference_percent: float = 0.0
+    speed_difference_percent: float = 20.0
     lead_distance: float = 2.5
 
     def __post_init__(self) -> None:

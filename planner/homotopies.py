@@ -53,6 +53,7 @@ class LaneChangeConfig:
         rear_gap: [m] to the follower there, beside half a second.
         reaction: [s] of the follower, until it comes up more slowly.
         follower_brake: [m/s^2] that it may be made to brake (MOBIL's safe criterion),
+        accel: [m/s^2] with which ego gathers speed meanwhile,
         insist: times as hard, reacting so much sooner and so much nearer, when ego has waited long,
         commit: or when it has begun: who broke off for every car that comes would never get over.
         look_time: [s] within which ego would come up to a lead that it leaves its lane for: beside
@@ -68,6 +69,7 @@ class LaneChangeConfig:
     rear_gap: float = 4.0
     reaction: float = 1.0
     follower_brake: float = 2.0
+    accel: float = 2.5
     insist: float = 2.0
     commit: float = 3.0
     look_time: float = 8.0
@@ -273,7 +275,7 @@ def share_of_way(done: float) -> float:
 def lane_options(
     config: LaneChangeConfig, path: Path, lanes: RouteLanes, hint: int, s: float, d: float,
     speed: float, half_length: float, seen: Array, width: Array, wish: float,
-    bold: float = 0.0, going_to: float = 0.0, leave: bool = False,
+    bold: float = 0.0, going_to: float = 0.0, leave: bool = False, until: float = math.inf,
 ) -> list[LaneOption]:  # fmt: skip
     """Return the lanes that ego may be in now, the one it is in first.
 
@@ -292,6 +294,7 @@ def lane_options(
         bold: [0, 1] how long ego has waited, see `Memory.boldness`.
         going_to: [m] offset of the lane that the last plan goes to.
         leave: whether another lane is better anyway, and not only if it is faster.
+        until: [m] along the route from where on it does not matter how fast another lane is.
     """
     insist = config.insistence(bold)
     before = (np.abs(seen[:, corridor.D] - d) < width) & (seen[:, corridor.S] > s)
@@ -302,7 +305,7 @@ def lane_options(
     keep = LaneOption("keep", 0.0, 0.0, path, math.inf)
     up_to = np.maximum(15.0 + 4.0 * speed, config.look_time * (wish - seen[:, corridor.SPEED]))
     ahead = (seen[:, corridor.S] > s) & (seen[:, corridor.REAR] < s + half_length + up_to)
-    pace = _pace(seen[ahead & before])
+    pace, matters = _pace(seen[ahead & before]), ahead & (seen[:, corridor.REAR] < until)
     out: list[LaneOption] = []
     for side in Side:
         offset, clear, reach = (float(a[hint, side]) for a in
@@ -328,15 +331,17 @@ def lane_options(
                 return [here]
             return [home] if reach < back else [here, home]
         way = min(reach, float(path.s[-1]) - s)
-        begun = max(d / offset, 0.0)  # what was begun is not given up for want of room
+        going = abs(going_to - offset) < 1.0
+        # What was begun is not given up for want of room.
+        begun = max(d / offset, 0.0) if going else 0.0
         enough = way > config.room + config.room_time * speed + back or begun > BEGUN
         enough &= clear > length * (1.0 - begun)
         faster = (
-            leave or begun > BEGUN or min(_pace(seen[ahead & beside]), wish) > pace + config.gain
+            leave or begun > BEGUN or min(_pace(seen[matters & beside]), wish) > pace + config.gain
         )
         if not (faster and enough):
             continue
-        press = config.commit if abs(going_to - offset) < 1.0 else insist
+        press = config.commit if going else insist
         if not lane_is_free(config, there, s, speed, half_length, press):
             continue
         out_s = begins(s, d, 0.0, offset, length)
@@ -371,10 +376,8 @@ def lane_is_free(
     ahead = rear - (s + half_length)
     needed = config.front_gap + 0.5 * speed / insist + np.maximum(speed**2 - v**2, 0.0) / 5.0
     behind = (s - half_length) - front
-    brake = 2.0 * config.follower_brake * insist
-    closing = np.maximum(v - speed, 0.0)
-    theirs = (
-        config.rear_gap + 0.5 * v / insist + config.reaction / insist * closing + closing**2 / brake
-    )
+    closing, slows = np.maximum(v - speed, 0.0), config.follower_brake * insist + config.accel
+    theirs = config.rear_gap + 0.5 * v / insist + config.reaction / insist * closing
+    theirs += closing**2 / (2.0 * slows)
     theirs = np.where(v < -0.5, np.inf, theirs)  # nobody comes the other way in a lane of ours
     return bool(np.all((ahead > needed) | (behind > theirs)))

@@ -70,11 +70,11 @@ class IdmConfig:
         rules: margins and times towards others.
     """
 
-    accel: float = 1.8
+    accel: float = 2.5
     brake: float = 2.0
     max_brake: float = 7.0
     standing_gap: float = 2.5
-    stop_brake: float = 1.8
+    stop_brake: float = 2.5
     jerk_up: float = 4.0
     jerk_down: float = 8.0
     lateral_accel: float = 2.0
@@ -103,6 +103,11 @@ class IdmConfig:
             self.jerk_up, self.jerk_down, self.steer_rate, self.pursuit_min, self.pursuit_time,
             self.max_steer,
         )  # fmt: skip
+
+
+def rule_layer() -> IdmConfig:
+    """The rule layer of planners that have a driver of their own."""
+    return IdmConfig(accel=1.8, stop_brake=1.8)
 
 
 @dataclass(frozen=True)

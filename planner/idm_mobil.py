@@ -43,8 +43,8 @@ class IdmMobilConfig:
         idm: how it drives otherwise.
     """
 
-    politeness: float = 0.2
-    threshold: float = 0.3
+    politeness: float = 0.0
+    threshold: float = 0.1
     keep_bias: float = 0.3
     safe_brake: float = 2.0
     side_gap: float = 4.0

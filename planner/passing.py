@@ -29,6 +29,8 @@ from planner.itinerary import Itinerary
 
 LOOK = 250.0  # [m] ahead that oncoming traffic is looked at
 EDGE = 0.3  # [m] beside ego that who comes towards it has to be clear of
+SHARPEST = 0.3  # [1/m] that the way out is curved at most
+HARD_BRAKE = 4.0  # [m/s^2] with which ego breaks off
 ALONG = 0.7  # [m/s] a walker who gets on faster along the road does not cross it
 TOWARDS = 2.3  # [rad] between its heading and ego's, at least
 
@@ -42,7 +44,8 @@ class PassingConfig:
             on; things do at once.
         gain: [m/s] by which the road allows more than who crawls drives.
         walkers: [m] beside the route's middle, and twice that ahead of them, within which a walker
-            is who they may be waiting for.
+            is who they may be waiting for,
+        walkers_time: [s] at most: a walker may well be waiting for ego to go on.
         look: [m] ahead within which something to go around is looked for.
         apart: [m] between two that are gone around in one go, at most.
         queue: [m] before a line or a junction within which who stands waits for it.
@@ -60,18 +63,19 @@ class PassingConfig:
     stood: float = 5.0
     gain: float = 5.0
     walkers: float = 5.0
+    walkers_time: float = 20.0
     look: float = 60.0
     apart: float = 12.0
     queue: float = 25.0
     clear: float = 0.4
-    hold: float = 12.0
+    hold: float = 10.0
     turn_out: float = 8.0
-    speed: float = 8.0
-    accel: float = 1.5
-    spare: float = 1.5
+    speed: float = 10.0
+    accel: float = 2.5
+    spare: float = 1.0
     kerb: float = 0.25
     brake: float = 1.5
-    lateral_accel: float = 2.0
+    lateral_accel: float = 3.0
 
 
 @dataclass(frozen=True)
@@ -84,9 +88,10 @@ class Hurdle:
         front: [m] where it ends.
         speed: [m/s] with which it crawls on.
         target: [m] offset of ego's centre that clears it.
+        right: [m] the largest that leaves it on ego's left.
         past: [m] along the route where ego's centre is when it is past it, were it to go now.
         home: [m] of way that coming back takes from there.
-        over: whether there is room for that on the oncoming lane.
+        over: whether there is room for that on the oncoming lane, and nobody else in the way.
     """
 
     first_id: int
@@ -94,6 +99,7 @@ class Hurdle:
     front: float
     speed: float
     target: float
+    right: float
     past: float
     home: float
     over: bool
@@ -102,6 +108,7 @@ class Hurdle:
 def find_hurdle(
     config: PassingConfig, lanes: RouteLanes, itinerary: Itinerary, ego: EgoOnRoute,
     half_width: float, margins: Array, agents: Agents, seen: Array, stays: Array, crawls: Array,
+    parked: Array,
 ) -> Hurdle | None:  # fmt: skip
     """Find what stands or crawls in ego's lane, waits for nothing, and leaves room on its left.
 
@@ -118,20 +125,22 @@ def find_hurdle(
         seen: (A, NUM_SEEN) of them from the route.
         stays: (A,) bool, who is taken to stay where it is.
         crawls: (A,) bool, who is taken to go on as slowly as it does.
+        parked: (A,) bool, who has stood too long to be waiting for a walker.
     """
     right, left = edges(agents, seen)
     margin = margins[agents.kind]
     group, target = _group(config, ego, seen, stays, right - margin, left + margin, half_width)
-    if not group.any() or not ((stays | crawls) & (agents.kind != AgentKind.WALKER))[group].all():
-        return None  # nobody, or somebody drives there, or will
-    begin, end = float(seen[group, corridor.REAR].min()), float(seen[group, corridor.FRONT].max())
-    if begin > ego.front + config.look or begin - 2.0 * ego.half_length > itinerary.s[-1]:
-        return None  # far ahead, or behind the goal
-    if _walkers_cross(config, seen[agents.kind == AgentKind.WALKER], (begin, end)):
+    if not group.any():
         return None
     first_row = np.argmin(np.where(group, seen[:, corridor.REAR], math.inf))
+    blocks = (stays | crawls) & (agents.kind != AgentKind.WALKER) & group
+    if not blocks[first_row]:
+        return None  # it drives, or will
+    begin, end = seen[blocks, corridor.REAR].min(), float(seen[blocks, corridor.FRONT].max())
+    if begin > ego.front + config.look or begin - 2.0 * ego.half_length > itinerary.s[-1]:
+        return None  # far ahead, or behind the goal
     # One that rolls back is as far ahead as it is now.
-    speed = max(float(np.where(stays, 0.0, seen[:, corridor.SPEED])[group].max()), 0.0)
+    speed = max(float(np.where(stays, 0.0, seen[:, corridor.SPEED])[blocks].max()), 0.0)
     by = _time_to(
         end + ego.half_length + 0.5 - ego.s, ego.speed - speed, config.speed, config.accel
     )
@@ -143,11 +152,16 @@ def find_hurdle(
         return None
     first, last = np.searchsorted(itinerary.s, (begin, gone))
     way = slice(min(first, len(itinerary.s) - 1), last + 1)
-    room = float((lanes.half[way] + lanes.oncoming[way]).min())
-    over = target + half_width + 0.2 < room
+    over = target + half_width + 0.2 < float((lanes.half[way] + lanes.oncoming[way]).min())
     if not over and np.isnan(lanes.offset[way]).any(axis=0).all():
         return None
-    return Hurdle(int(agents.id[first_row]), begin, end, speed, target, past, home, over)
+    walkers = seen[agents.kind == AgentKind.WALKER]
+    waits = not parked[blocks].all() and _walkers_cross(config, walkers, (begin, end))
+    return Hurdle(
+        int(agents.id[first_row]), float(begin), end, speed, target,
+        float((right - margin)[blocks].min()) - half_width, past, home,
+        over and not waits and bool(blocks[group].all()),
+    )  # fmt: skip
 
 
 def way_across(d: float, speed: float, lateral_accel: float) -> float:
@@ -208,6 +222,7 @@ def _group(
 def overtake(
     config: PassingConfig, change: LaneChangeConfig, lanes: RouteLanes, path: Path, hint: int,
     ego: EgoOnRoute, half_width: float, hurdle: Hurdle, agents: Agents, seen: Array,
+    begun: bool = False,
 ) -> LaneOption | None:  # fmt: skip
     """Return the way around `hurdle`, or None while there is none.
 
@@ -222,30 +237,35 @@ def overtake(
         hurdle: to go around.
         agents: the others.
         seen: (A, NUM_SEEN) of them from the route, `LOOK` ahead.
+        begun: whether it is on its way around already.
     """
     # It is out when its front comes to them, by the curve that leads through where it is.
     target, out_s = hurdle.target, hurdle.rear - ego.half_length
     done = min(max(ego.d / target, 0.0), 1.0)
     length = (out_s - ego.s) / max(1.0 - share_of_way(done), 0.05)
-    is_out = done > 0.9
-    if length < config.turn_out * (1.0 - 0.6 * done) and not is_out:
+    begun |= done > 0.8
+    tight = min(way_across(target, 1.0, SHARPEST), config.turn_out)
+    if length < tight * (1.0 - 0.6 * done) and not begun:
         return None  # too near to turn out; who has begun lags behind the curve a little
     most = max(change.time * ego.speed, 2.0 * config.turn_out)
     length = max(min(length, most) if done < BEGUN else length, config.turn_out)
-    top = hurdle.speed + config.speed
+    allowed = path.speed[(path.s >= ego.s) & (path.s <= hurdle.past)].max(initial=0.0)
+    top = min(hurdle.speed + config.speed, float(allowed))
     # Whoever comes may pass as long as ego's side is within its own lane.
     own = min(max(float(lanes.half[hint]) - half_width - EDGE, 0.0) / target, 1.0)
     leaves = out_s - length * (1.0 - share_of_way(own))
     clear = hurdle.past + hurdle.home * share_of_way(1.0 - own)
-    beside = out_s - ego.s < 1.0 and is_out  # no way but on
-    if not beside and own < 1.0:
+    # Who stopped now could not turn out again later: on.
+    rests = hurdle.rear - ego.front - ego.speed**2 / (2.0 * HARD_BRAKE)
+    if own < 1.0 and not (begun and rests < tight):
+        spare = 0.0 if begun else config.spare
         times = [_time_to(max(at - ego.s, 0.0), ego.speed, top, config.accel)
                  for at in (leaves, clear)]  # fmt: skip
         comes = edges(agents, seen)[0] < target + half_width + EDGE
         comes &= (seen[:, corridor.D] > 0.5 * lanes.half[hint]) & (
             np.abs(seen[:, corridor.HEADING]) > 1.0
         )
-        if _meets(seen[comes], ego, (leaves, clear), (times[0], times[1] + config.spare)):
+        if _meets(seen[comes], ego, (leaves, clear), (times[0], times[1] + spare)):
             return None
     way = shifted_path(path, hint, out_s - length, 0.0, target, length, hurdle.past, hurdle.home)
     # Down to their side in time, and no faster until ego is back.

@@ -32,9 +32,9 @@ SETTINGS: Mapping[str, Sequence[tuple[str, ...]]] = {
     "mpc": ((), tuple(f"rules.{item}" for item in BOLD), ("passing.spare=0.5", "stuck=6.0")),
     "pdm_closed": ((), ("offsets=[0.0,-0.5,0.5]",), ("tie=0.02", "hit_within=1.0")),
     "frenet": ((), ("lead_deficit=1.0", "change_room=30.0"), ("offset=1.0", "deviation=0.1")),
-    "idm_mobil": ((), ("politeness=0.0", "threshold=0.1"), ("safe_brake=4.0",)),
-    "idm": ((), BOLD, ("accel=2.5", "stop_brake=2.5")),
-    "traffic_manager": ((), ("lead_distance=5.0",), ("speed_difference_percent=20.0",)),
+    "idm_mobil": ((), ("politeness=0.2", "threshold=0.3"), ("safe_brake=4.0",)),
+    "idm": ((), BOLD, ("accel=1.8", "stop_brake=1.8")),
+    "traffic_manager": ((), ("lead_distance=5.0",), ("speed_difference_percent=0.0",)),
 }
 
 
@@ -55,25 +55,24 @@ def drive(planner: str, setting: Sequence[str], workers: int) -> list[dict[str, 
     return [known | {key: row[key] for key in kept if key in row} for row in rows]
 
 
-def known_rows(commit: str) -> list[dict[str, Any]]:
-    """Return the rows that this commit has driven."""
-    if not ROWS.is_file() or commit.endswith("+"):
-        return []
-    rows = [json.loads(line) for line in ROWS.read_text().splitlines()]
-    return [row for row in rows if row["commit"].startswith(commit)]
+def known_rows(commits: Sequence[str]) -> list[dict[str, Any]]:
+    """Return the rows that these commits have driven."""
+    clean = tuple(commit for commit in commits if not commit.endswith("+"))
+    rows = [json.loads(line) for line in ROWS.read_text().splitlines()] if ROWS.is_file() else []
+    return [row for row in rows if row["commit"].startswith(clean)]
 
 
 def table(rows: Sequence[dict[str, Any]]) -> Table:
     """Successes and mean driving score of each setting."""
     out = Table("planner", "setting", "success", "driving score")
-    for planner, settings in SETTINGS.items():
-        for setting in settings:
-            mine = [r for r in rows if (r["planner"], tuple(r["setting"])) == (planner, setting)]
-            if mine:
-                passed = sum(row.get("success", False) for row in mine)
-                score = statistics.fmean(row.get("driving_score", 0.0) for row in mine)
-                words = ", ".join(setting) or "defaults"
-                out.add_row(planner, words, f"{passed} of {len(mine)}", f"{score:.1f}")
+    of_setting: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for row in rows:
+        words = ", ".join(row["setting"]) or "defaults"
+        of_setting.setdefault((row["planner"], words), []).append(row)
+    for (planner, words), mine in of_setting.items():
+        passed = sum(row.get("success", False) for row in mine)
+        score = statistics.fmean(row.get("driving_score", 0.0) for row in mine)
+        out.add_row(planner, words, f"{passed} of {len(mine)}", f"{score:.1f}")
     return out
 
 
@@ -82,10 +81,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--planners", nargs="*", default=list(SETTINGS), choices=list(SETTINGS))
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--commit", help="whose rows count, beside this one's", default="")
+    parser.add_argument("--commits", nargs="*", help="whose rows count, too", default=[])
     args = parser.parse_args()
     console = Console()
-    rows = known_rows(git_hash()) + (known_rows(args.commit) if args.commit else [])
+    rows = known_rows([git_hash(), *args.commits])
     done = {(row["planner"], tuple(row["setting"])) for row in rows}
     for planner in args.planners:
         for setting in SETTINGS[planner]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from planner.frenet.sampling import MOST
-from planner.idm import IdmConfig
+from planner.idm import IdmConfig, rule_layer
 
 
 @dataclass
@@ -80,7 +80,7 @@ class FrenetConfig:
     clear_within: float = 3.0
     fallback_brake: float = 4.0
     near: float = 1.5
-    rules: IdmConfig = field(default_factory=IdmConfig)
+    rules: IdmConfig = field(default_factory=rule_layer)
 
     def __post_init__(self) -> None:
         for name in ("durations", "lateral_durations"):

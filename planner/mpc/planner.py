@@ -90,6 +90,9 @@ class MpcPlanner:
         self._dt = np.array(c.dt)
         self._t = np.concatenate([[0.0], np.cumsum(self._dt)])
         self.solver = solver or make_solver(self._dt, c.limits)
+        # Nobody takes their time where others come.
+        brisk = replace(c.limits, accel_max=max(c.limits.accel_max, c.passing.accel, c.lanes.accel))
+        self._brisk = solver or make_solver(self._dt, brisk)
         self._blank = new_stages(len(self._dt))
         self._margins = np.zeros((len(AgentKind), 2))
         self._margins[:] = c.margin_along, c.margin_across
@@ -244,10 +247,14 @@ class MpcPlanner:
     ) -> tuple[Solution, Array, Sources]:  # fmt: skip
         """The MPC's solution from `start`, its stages, and what they come from."""
         config = self.config
-        way = self.solver.solve(x0, start, self._blank, shared, iterations=0).states
+        across = self._ways.is_across(candidate.option)
+        solver = self._brisk if across else self.solver
+        way = solver.solve(x0, start, self._blank, shared, iterations=0).states
         stages, sources = self._stages(candidate, way, self._t, scene, goal, forecast)
-        iterations = config.iterations if self._last is not None else config.first_iterations
-        solution = self.solver.solve(x0, start, stages, shared, iterations=iterations)
+        # From rest, close behind what stands, the first step is no way out yet.
+        anew = self._last is None or (across and self._stands())
+        iterations = config.first_iterations if anew else config.iterations
+        solution = solver.solve(x0, start, stages, shared, iterations=iterations)
         return solution, stages, sources
 
     def _worth(self, solution: Solution, candidate: Candidate) -> float:

@@ -14,7 +14,7 @@ from headway.types import AgentKind, Array, Goal, Scene
 from planner import corridor
 from planner.bounds import BoundList, EgoOnRoute
 from planner.caution import careful
-from planner.homotopies import LaneOption, lane_options, route_lanes
+from planner.homotopies import OFF_LANE, LaneOption, lane_options, route_lanes
 from planner.idm import IdmPlanner
 from planner.merging import find_merges, pace_into, way_over
 from planner.mpc.config import MpcConfig
@@ -34,6 +34,7 @@ from planner.pulling_out import PullingOut
 PAST = ("overtake", "aside")  # ways past somebody, who would hold ego up
 WITHIN = ("pull_over", "aside")  # the route's own lane
 SAME_LANE = 1.75  # [m] beside each other
+BEYOND = 15.0  # [m] that a lane goes on past who stands
 LETS_BY = 30.0  # [m] behind ego: who is faster, in the lane that it makes way to
 SIREN_BEHIND = 120.0  # [m] behind ego from where on it makes way for who has a siren on
 BEFORE_END = 2.0  # [m/s^2] braking for the end of the lane that is left: who slows down gets no gap
@@ -121,7 +122,8 @@ class Ways:
             out.stop(self._kerb_s, "kerb")
         if self._out.waits:
             out.stop(ego.front, "no_gap")
-        if option.name == "keep" and hurdle is not None:
+        in_lane = option.name in ("keep", "aside")
+        if in_lane and hurdle is not None and option.target > hurdle.right:
             at = hurdle.rear - self._config.passing.hold
             if hurdle.speed > 0.0:
                 halfway = 0.5 * (at + hurdle.rear)
@@ -139,6 +141,11 @@ class Ways:
         ends_s = min(option.ends_s, float(option.path.s[-1]))
         near = 1.0 - (ends_s - self._rules.ego.s) / config.lane_end_from
         return config.off_lane + config.lane_end * min(max(near, 0.0), 1.0)
+
+    def is_across(self, option: LaneOption) -> bool:
+        """Whether ego gets from one lane to another by `option`, or is on the oncoming one."""
+        changes = abs(option.target - self._rules.ego.d) > OFF_LANE and not option.line
+        return changes or option.name == "overtake"
 
     def lateral(self, option: LaneOption, half_width: float) -> Lateral:
         """Where the corridor of `option` lies, for an ego so wide [m]."""
@@ -188,10 +195,20 @@ class Ways:
         out = self._out.way(config.lanes, lanes, path, hint, ego, seen, width, insist)
         if out is not None:
             return [out]
+        crawls = rules.memory.crawled(scene.agents.id, config.passing.stood)
+        crawls &= same & (seen[:, corridor.SPEED] + config.passing.gain < wish)
+        parked = scene.agents.kind == AgentKind.PROP
+        parked |= rules.memory.rested(scene.agents.id, config.passing.walkers_time)
+        self._hurdle = hurdle = find_hurdle(
+            config.passing, lanes, rules.itinerary, ego, half_width, margins,
+            scene.agents, seen, self.stays, crawls, parked,
+        )  # fmt: skip
         siren = _siren(scene, ego, seen)
+        # Past who stands for good any lane that moves is the faster one, whatever is farther ahead.
+        until = hurdle.front + BEYOND if hurdle is not None and hurdle.speed == 0.0 else math.inf
         options = lane_options(
             config.lanes, path, lanes, hint, ego.s, ego.d, ego.speed, ego.half_length,
-            seen, width, wish, bold, self.target, not math.isnan(siren),
+            seen, width, wish, bold, self.target, not math.isnan(siren), until,
         )  # fmt: skip
         if not math.isnan(siren):
             options = self._make_way(options, siren, seen, width)
@@ -201,12 +218,6 @@ class Ways:
                 config.passing, lanes, path, hint, ego, half_width,
                 rules.config.rules.margin_vehicle, scene.agents, seen, self.stays,
             )  # fmt: skip
-        crawls = rules.memory.crawled(scene.agents.id, config.passing.stood)
-        crawls &= same & (seen[:, corridor.SPEED] + config.passing.gain < wish)
-        self._hurdle = hurdle = find_hurdle(
-            config.passing, lanes, rules.itinerary, ego, half_width, margins,
-            scene.agents, seen, self.stays, crawls,
-        )  # fmt: skip
         if (
             hurdle is not None and hurdle.over and options[0].name == "keep"
             # There is no lane of ours to go to.
@@ -215,6 +226,7 @@ class Ways:
             way = overtake(
                 config.passing, config.lanes, lanes, path, hint, ego, half_width, hurdle,
                 scene.agents, rules.survey(scene, nothing, 1.0, LOOK),
+                self.target > 0.5 * hurdle.target,
             )  # fmt: skip
             options += [way] if way is not None else []
         return options + ([room] if room is not None else [])

@@ -33,7 +33,7 @@ from planner.beside import bounds_beside, goes_behind
 from planner.bounds import BoundList
 from planner.car import car_params
 from planner.contacts import forecast_poses, others_until
-from planner.idm import IdmConfig, IdmPlanner
+from planner.idm import IdmConfig, IdmPlanner, rule_layer
 from planner.pdm_closed.score import Comfort, Score, drivable_area, score_proposals, totals
 from planner.pdm_closed.simulate import Road, simulate
 from planner.rollout import new_states
@@ -69,7 +69,7 @@ class PdmClosedConfig:
     accel_lag: float = 0.15
     understeer: float = 0.001
     tick: float = 0.05
-    rules: IdmConfig = field(default_factory=IdmConfig)
+    rules: IdmConfig = field(default_factory=rule_layer)
 
     def __post_init__(self) -> None:
         if not self.paces or not all(0.0 < pace <= 1.0 for pace in self.paces):

@@ -27,7 +27,7 @@ from headway.types import (
 )
 from language.route import RouteLanguage
 from perception.privileged import PrivilegedPerception
-from planner.idm import IdmPlanner
+from planner.idm import IdmPlanner, rule_layer
 from planner.safety import EmergencyBrake
 from planner.tracker import PlanTracker
 from scenarios.kernel_car import DT, EGO_TYPE, KernelCar
@@ -40,7 +40,7 @@ def make_driver(
 ) -> Driver:  # fmt: skip
     return Driver(
         PrivilegedPerception(), language or RouteLanguage(), world_model or ConstantVelocity(),
-        planner or IdmPlanner(), PlanTracker(), EmergencyBrake(),
+        planner or IdmPlanner(rule_layer()), PlanTracker(), EmergencyBrake(),
     )  # fmt: skip
 
 

@@ -110,14 +110,15 @@ def test_the_way_home_needs_a_gap_that_the_follower_can_keep(beside):
     route, lanes, _ = beside
     i = int(np.flatnonzero(lanes.clear[:, Side.RIGHT] > 80.0)[0])
     s = float(route.s[i])
-    # 4 m, half a second at 20 m/s, 5 m in the second of reaction, 5^2 / (2 2) m of braking
-    assert "keep" not in ways_home(beside, i, 15.0, follower(25.0, 20.0, s))
-    assert "keep" in ways_home(beside, i, 15.0, follower(25.5, 20.0, s))
+    # 4 m, half a second at 20 m/s, 5 m in the second of reaction, then 5^2 / (2 (2 + 2.5)) m
+    # while it brakes and ego gathers speed
+    assert "keep" not in ways_home(beside, i, 15.0, follower(21.7, 20.0, s))
+    assert "keep" in ways_home(beside, i, 15.0, follower(21.9, 20.0, s))
     # Who has waited for long asks for twice the braking, half the reaction and half the
-    # distance: 4 + 5 + 10 + 50 m.
-    assert "keep" not in ways_home(beside, i, 0.0, follower(69.5, 20.0, s))
-    assert "keep" not in ways_home(beside, i, 0.0, follower(68.5, 20.0, s), bold=1.0)
-    assert "keep" in ways_home(beside, i, 0.0, follower(69.5, 20.0, s), bold=1.0)
+    # distance: 4 + 5 + 10 + 400 / (2 (4 + 2.5)) m.
+    assert "keep" not in ways_home(beside, i, 0.0, follower(50.0, 20.0, s))
+    assert "keep" not in ways_home(beside, i, 0.0, follower(49.6, 20.0, s), bold=1.0)
+    assert "keep" in ways_home(beside, i, 0.0, follower(50.0, 20.0, s), bold=1.0)
 
 
 def test_a_change_that_has_begun_is_not_broken_off_for_a_follower_who_can_still_brake(beside):
@@ -128,7 +129,7 @@ def test_a_change_that_has_begun_is_not_broken_off_for_a_follower_who_can_still_
     lead, behind = slow_ahead(s), follower(10.0, 12.0, s)
     behind[0, Seen.D] = offset
     seen = np.concatenate([lead, behind])
-    # 4 m, a third of half a second and of a second's closing, 4^2 / (2 6) m: 8.7 m
+    # 4 m, a third of half a second and of a second's closing, 4^2 / (2 (6 + 2.5)) m: 8.3 m
     for going_to, offered in ((0.0, False), (offset, True)):
         options = lane_options(
             LaneChangeConfig(), path, lanes, i, s, 0.0, 8.0, 2.4, seen, np.full(2, 1.6), 13.0,
@@ -149,6 +150,23 @@ def test_who_stands_far_ahead_is_left_while_ego_still_has_speed(beside):
         options = lane_options(
             LaneChangeConfig(), path, lanes, i, s, 0.0, 13.0, 2.4, stands, np.full(1, 1.6), 13.0
         )
+        assert ("change_right" in [option.name for option in options]) == offered
+
+
+def test_past_who_stands_for_good_a_jam_farther_ahead_is_no_matter(beside):
+    route, lanes, _ = beside
+    room = np.minimum(lanes.reach[:, Side.RIGHT], route.length - route.s)
+    i = int(np.flatnonzero((lanes.clear[:, Side.RIGHT] > 80.0) & (room > 180.0))[0])
+    s, path = float(route.s[i]), Path(route.xyz[:, :2], route.s, route.yaw, route.curvature, None)
+    seen = np.concatenate([slow_ahead(s)] * 2)
+    seen[:, Seen.SPEED] = 0.0
+    seen[1, [Seen.S, Seen.REAR, Seen.FRONT]] += 30.0
+    seen[1, Seen.D] = lanes.offset[i, Side.RIGHT]
+    for until, offered in ((np.inf, False), (s + 32.0 + 15.0, True), (s + 60.0, False)):
+        options = lane_options(
+            LaneChangeConfig(), path, lanes, i, s, 0.0, 5.0, 2.4, seen, np.full(2, 1.6), 13.0,
+            until=until,
+        )  # fmt: skip
         assert ("change_right" in [option.name for option in options]) == offered
 
 

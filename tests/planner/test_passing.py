@@ -58,6 +58,16 @@ def test_two_who_stand_are_passed_on_the_oncoming_lane(grid, straight):
     assert "overtake" in {r.plan_name for r in world.driver.trace.records}
 
 
+def test_from_rest_close_behind_things_ego_still_gets_out(grid, straight):
+    """One step of the solver from standing still is no way out."""
+    things = [Scripted(along(straight, lambda t: STANDS, d), AgentKind.PROP) for d in (0.0, -3.5)]
+    driver = make_driver(MpcPlanner())
+    world = World(grid, straight, things, start_s=STANDS - 2.3 - 2.45 - 8.0, driver=driver)
+    world.drive(30.0, passed)
+    assert_clear(world)
+    assert passed(world)
+
+
 def test_who_stands_behind_the_goal_is_nothing_to_pass(grid, straight):
     x, y, _, yaw = route_poses(straight, np.array([straight.length]), 0.0)[0]
     behind = np.array([x, y]) + 12.0 * np.array([np.cos(yaw), np.sin(yaw)])
@@ -81,6 +91,16 @@ def test_who_may_be_waiting_for_a_walker_is_not_overtaken(grid, straight, d, pac
     world = drive(grid, straight, blocked(straight, at_the_kerb), 25.0)
     assert_clear(world)
     assert passed(world) == passes
+
+
+def test_a_walker_who_stands_there_for_long_is_nobody_that_they_wait_for(grid, straight):
+    """Ego waits meanwhile where it can still turn out."""
+    motion = along(straight, lambda t: STANDS + 5.0, -2.9)
+    beside = Scripted(motion, AgentKind.WALKER, (0.2, 0.2))
+    world = drive(grid, straight, blocked(straight, beside))
+    assert "overtake" not in {r.plan_name for r in world.driver.trace.records if r.t < 20.0}
+    assert_clear(world)
+    assert passed(world)
 
 
 @pytest.mark.parametrize("when", [6.0, 9.0, 12.0])
@@ -120,6 +140,51 @@ def test_a_stream_of_oncoming_traffic_is_waited_for_where_one_can_still_turn_out
     assert (gap < 13.0).all()
 
 
+def test_ego_waits_where_it_can_turn_out_while_others_come_over_the_line(grid, straight):
+    """It keeps to the right of them, which is no way past who stands in its lane."""
+
+    def comes(k: int):
+        def motion(t: float) -> tuple[float, float, float, float]:
+            at = STANDS + 40.0 * k - 10.0 * t
+            x, y, yaw, _ = along(straight, lambda _: at, 2.0)(t)
+            # Where it is past them it is gone.
+            return (x, y, yaw + np.pi, 10.0) if at > STANDS + 10.0 else (1e4, 1e4, 0.0, 0.0)
+
+        return Scripted(motion)
+
+    world = drive(grid, straight, blocked(straight, *(comes(k) for k in range(2, 8))), 70.0)
+    assert_clear(world)
+    assert passed(world)
+    assert "aside" in {r.plan_name for r in world.driver.trace.records}
+
+
+def test_who_is_on_its_way_around_goes_on_when_somebody_appears_far_ahead(grid, straight):
+    """Ego could neither come back nor turn out a second time from where it would stop.
+
+    Who appears brakes by 2 m/s^2 after a second.
+    """
+    begun: list[float] = []
+
+    def comes(t: float) -> tuple[float, float, float, float]:
+        d = project_on_route(straight, world.car.ego().pose[None, :2])[1][0]
+        if not begun and d > 0.6:
+            begun.append(t)
+        if not begun:
+            return 1e4, 1e4, 0.0, 0.0
+        since = t - begun[0]
+        brakes = min(max(since - 1.0, 0.0), 3.5)
+        way = 7.0 * min(since, 1.0) + (7.0 - brakes) * brakes
+        x, y, yaw, _ = along(straight, lambda _: STANDS + 62.0 - way, 2.0 * HALF)(t)
+        return x, y, yaw + np.pi, 7.0 - 2.0 * brakes
+
+    world = World(grid, straight, blocked(straight), start_s=5.0, driver=make_driver(MpcPlanner()))
+    world.scripts = [*world.scripts, Scripted(comes)]
+    world.drive(40.0, passed)
+    assert begun
+    assert_clear(world)
+    assert passed(world)
+
+
 @pytest.mark.parametrize(("pace", "overtaken"), [(2.8, True), (10.0, False)])
 def test_who_crawls_is_overtaken_on_the_oncoming_lane_and_who_drives_is_not(
     grid, straight, pace, overtaken
@@ -146,7 +211,8 @@ def test_who_is_about_to_drive_off_is_not_overtaken(grid, straight):
     world = World(grid, straight, leads, start_s=5.0, driver=make_driver(MpcPlanner()))
     world.drive(14.0)
     assert_clear(world)
-    assert world.s_d()[1].max() < 0.5
+    # It turns back at the line.
+    assert world.s_d()[1].max() + world.info.extent[1] < HALF + 0.1
 
 
 def test_ego_keeps_to_the_right_of_who_comes_over_the_line(grid, straight):
