@@ -36,6 +36,7 @@ SIDE_NAMES = ("change_left", "change_right")
 BEGUN = 0.1  # share of the way across from which a change has begun
 TIGHT = 6.0  # [m] of way that a shift takes at least, at walking pace
 OFF_LANE = 1.2  # [m] beside its lane's middle ego is out of it
+COMES = 6.0  # [s] until who comes the other way in a lane of ours is there, at least
 ROOM_TO_RETURN = 60.0  # [m] a stretch at least as long is one to come back on
 
 
@@ -354,8 +355,8 @@ def lane_options(
 
 
 def _pace(seen: Array) -> float:
-    """Speed [m/s] of the slowest of those `seen`, or inf."""
-    return float(seen[:, corridor.SPEED].min(initial=math.inf))
+    """Speed [m/s] of the slowest of those `seen`, 0 of who comes the other way, or inf."""
+    return max(float(seen[:, corridor.SPEED].min(initial=math.inf)), 0.0)
 
 
 def lane_is_free(
@@ -375,9 +376,9 @@ def lane_is_free(
     front, rear, v = (seen[:, c] for c in (corridor.FRONT, corridor.REAR, corridor.SPEED))
     ahead = rear - (s + half_length)
     needed = config.front_gap + 0.5 * speed / insist + np.maximum(speed**2 - v**2, 0.0) / 5.0
+    needed = needed + COMES * np.maximum(-v, 0.0)
     behind = (s - half_length) - front
     closing, slows = np.maximum(v - speed, 0.0), config.follower_brake * insist + config.accel
-    theirs = config.rear_gap + 0.5 * v / insist + config.reaction / insist * closing
-    theirs += closing**2 / (2.0 * slows)
-    theirs = np.where(v < -0.5, np.inf, theirs)  # nobody comes the other way in a lane of ours
+    theirs = config.rear_gap + 0.5 * np.maximum(v, 0.0) / insist
+    theirs += config.reaction / insist * closing + closing**2 / (2.0 * slows)
     return bool(np.all((ahead > needed) | (behind > theirs)))

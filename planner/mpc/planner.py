@@ -44,7 +44,7 @@ from planner.mpc.stages import (
     new_stages,
 )
 from planner.mpc.start import following, shifted
-from planner.mpc.ways import PAST, Ways
+from planner.mpc.ways import Ways
 from planner.scoring import rates, totals
 
 NO_RESIDUAL = (0.0,) * NUM_RESIDUALS
@@ -206,7 +206,7 @@ class MpcPlanner:
         rate = rates(states, inputs, stages, shared)
         off = [self._ways.off_lane(c.option) for c in candidates]
         rate += np.array(off)[:, None]
-        better = [c.name for c in candidates if c.name in PAST]
+        better = {c.option.name for c in candidates if self._ways.is_past(c.option)}
         score, tail = totals(rate, dt), totals(rate, dt, begin=round(self._t[-1] / dt))
         for i, c in enumerate(candidates):
             extra = config.switch if abs(c.option.target - self._ways.target) > 1.0 else 0.0

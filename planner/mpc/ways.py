@@ -124,7 +124,9 @@ class Ways:
             out.stop(ego.front, "no_gap")
         in_lane = option.name in ("keep", "aside")
         if in_lane and hurdle is not None and option.target > hurdle.right:
-            at = hurdle.rear - self._config.passing.hold
+            # Way out of a whole lane takes more room.
+            config = self._config
+            at = hurdle.rear - (config.passing.hold if hurdle.over else config.lanes.least)
             if hurdle.speed > 0.0:
                 halfway = 0.5 * (at + hurdle.rear)
                 if halfway > ego.front:  # nearer than that it follows them as it does anybody
@@ -141,6 +143,15 @@ class Ways:
         ends_s = min(option.ends_s, float(option.path.s[-1]))
         near = 1.0 - (ends_s - self._rules.ego.s) / config.lane_end_from
         return config.off_lane + config.lane_end * min(max(near, 0.0), 1.0)
+
+    def is_past(self, option: LaneOption) -> bool:
+        """Whether `option` leads past who holds ego up."""
+        hurdle = self._hurdle
+        if hurdle is None:
+            return option.name in PAST
+        if option.name in ("keep", "aside"):
+            return option.target < hurdle.right
+        return option.name in PAST or hurdle.speed == 0.0
 
     def is_across(self, option: LaneOption) -> bool:
         """Whether ego gets from one lane to another by `option`, or is on the oncoming one."""

@@ -121,6 +121,17 @@ def test_the_way_home_needs_a_gap_that_the_follower_can_keep(beside):
     assert "keep" in ways_home(beside, i, 0.0, follower(50.0, 20.0, s), bold=1.0)
 
 
+def test_who_drives_away_behind_ego_is_nobody_to_wait_for_and_who_comes_is(beside):
+    route, lanes, _ = beside
+    i = int(np.flatnonzero(lanes.clear[:, Side.RIGHT] > 80.0)[0])
+    s = float(route.s[i])
+    away = follower(6.0, -10.0, s)
+    assert "keep" in ways_home(beside, i, 8.0, away)
+    comes = follower(0.0, -10.0, s)
+    comes[0, [Seen.S, Seen.REAR, Seen.FRONT]] += 60.0
+    assert "keep" not in ways_home(beside, i, 8.0, comes)
+
+
 def test_a_change_that_has_begun_is_not_broken_off_for_a_follower_who_can_still_brake(beside):
     route, lanes, _ = beside
     i = int(np.flatnonzero(lanes.clear[:, Side.RIGHT] > 80.0)[0])
