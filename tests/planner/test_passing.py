@@ -60,9 +60,19 @@ def test_two_who_stand_are_passed_on_the_oncoming_lane(grid, straight):
 
 def test_from_rest_close_behind_things_ego_still_gets_out(grid, straight):
     """One step of the solver from standing still is no way out."""
-    things = [Scripted(along(straight, lambda t: STANDS, d), AgentKind.PROP) for d in (0.0, -3.5)]
+    things = [
+        Scripted(along(straight, lambda t: STANDS, d), AgentKind.PROP, (2.8, 1.3))
+        for d in (-1.2, -3.8)
+    ]
+
+    def comes(t: float) -> tuple[float, float, float, float]:
+        x, y, yaw, _ = along(straight, lambda t: STANDS + 40.0 - 10.0 * t, 2.0 * HALF)(t)
+        return x, y, yaw + np.pi, 10.0
+
     driver = make_driver(MpcPlanner())
-    world = World(grid, straight, things, start_s=STANDS - 2.3 - 2.45 - 8.0, driver=driver)
+    start_s = STANDS - 2.8 - 2.45 - 6.2
+    agents = [*things, Scripted(comes)]
+    world = World(grid, straight, agents, start_s=start_s, start_d=0.34, driver=driver)
     world.drive(30.0, passed)
     assert_clear(world)
     assert passed(world)
@@ -161,7 +171,7 @@ def test_ego_waits_where_it_can_turn_out_while_others_come_over_the_line(grid, s
 def test_who_is_on_its_way_around_goes_on_when_somebody_appears_far_ahead(grid, straight):
     """Ego could neither come back nor turn out a second time from where it would stop.
 
-    Who appears brakes by 2 m/s^2 after a second.
+    Who appears brakes by 4 m/s^2 after half a second.
     """
     begun: list[float] = []
 
@@ -172,10 +182,10 @@ def test_who_is_on_its_way_around_goes_on_when_somebody_appears_far_ahead(grid, 
         if not begun:
             return 1e4, 1e4, 0.0, 0.0
         since = t - begun[0]
-        brakes = min(max(since - 1.0, 0.0), 3.5)
-        way = 7.0 * min(since, 1.0) + (7.0 - brakes) * brakes
-        x, y, yaw, _ = along(straight, lambda _: STANDS + 62.0 - way, 2.0 * HALF)(t)
-        return x, y, yaw + np.pi, 7.0 - 2.0 * brakes
+        brakes = min(max(since - 0.5, 0.0), 2.5)
+        way = 10.0 * min(since, 0.5) + (10.0 - 2.0 * brakes) * brakes
+        x, y, yaw, _ = along(straight, lambda _: STANDS + 60.0 - way, 2.0 * HALF)(t)
+        return x, y, yaw + np.pi, 10.0 - 4.0 * brakes
 
     world = World(grid, straight, blocked(straight), start_s=5.0, driver=make_driver(MpcPlanner()))
     world.scripts = [*world.scripts, Scripted(comes)]
