@@ -104,6 +104,11 @@ class Hurdle:
     home: float
     over: bool
 
+    @property
+    def stands(self) -> bool:
+        """Whether it does not move at all."""
+        return self.speed == 0.0
+
 
 def find_hurdle(
     config: PassingConfig, lanes: RouteLanes, itinerary: Itinerary, ego: EgoOnRoute,
@@ -128,8 +133,8 @@ def find_hurdle(
         parked: (A,) bool, who has stood too long to be waiting for a walker.
     """
     right, left = edges(agents, seen)
-    margin = margins[agents.kind]
-    group, target = _group(config, ego, seen, stays, right - margin, left + margin, half_width)
+    right, left = right - margins[agents.kind], left + margins[agents.kind]
+    group, target = _group(config, ego, seen, stays, right, left, half_width)
     if not group.any():
         return None
     first_row = np.argmin(np.where(group, seen[:, corridor.REAR], math.inf))
@@ -159,7 +164,7 @@ def find_hurdle(
     waits = not parked[blocks].all() and _walkers_cross(config, walkers, (begin, end))
     return Hurdle(
         int(agents.id[first_row]), float(begin), end, speed, target,
-        float((right - margin)[blocks].min()) - half_width, past, home,
+        float(right[blocks].min()) - half_width, past, home,
         over and not waits and bool(blocks[group].all()),
     )  # fmt: skip
 
@@ -222,7 +227,7 @@ def _group(
 def overtake(
     config: PassingConfig, change: LaneChangeConfig, lanes: RouteLanes, path: Path, hint: int,
     ego: EgoOnRoute, half_width: float, hurdle: Hurdle, agents: Agents, seen: Array,
-    begun: bool = False,
+    begun: bool,
 ) -> LaneOption | None:  # fmt: skip
     """Return the way around `hurdle`, or None while there is none.
 

@@ -64,15 +64,15 @@ def known_rows(commits: Sequence[str]) -> list[dict[str, Any]]:
 
 def table(rows: Sequence[dict[str, Any]]) -> Table:
     """Successes and mean driving score of each setting."""
-    out = Table("planner", "setting", "success", "driving score")
-    of_setting: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    out = Table("planner", "setting", "commit", "success", "driving score")
+    of_setting: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
     for row in rows:
         words = ", ".join(row["setting"]) or "defaults"
-        of_setting.setdefault((row["planner"], words), []).append(row)
-    for (planner, words), mine in of_setting.items():
+        of_setting.setdefault((row["planner"], words, row["commit"][:7]), []).append(row)
+    for (planner, words, commit), mine in of_setting.items():
         passed = sum(row.get("success", False) for row in mine)
         score = statistics.fmean(row.get("driving_score", 0.0) for row in mine)
-        out.add_row(planner, words, f"{passed} of {len(mine)}", f"{score:.1f}")
+        out.add_row(planner, words, commit, f"{passed} of {len(mine)}", f"{score:.1f}")
     return out
 
 

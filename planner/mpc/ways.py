@@ -122,12 +122,11 @@ class Ways:
             out.stop(self._kerb_s, "kerb")
         if self._out.waits:
             out.stop(ego.front, "no_gap")
-        in_lane = option.name in ("keep", "aside")
-        if in_lane and hurdle is not None and option.target > hurdle.right:
+        if hurdle is not None and _is_behind(option, hurdle):
             # Way out of a whole lane takes more room.
             config = self._config
             at = hurdle.rear - (config.passing.hold if hurdle.over else config.lanes.least)
-            if hurdle.speed > 0.0:
+            if not hurdle.stands:
                 halfway = 0.5 * (at + hurdle.rear)
                 if halfway > ego.front:  # nearer than that it follows them as it does anybody
                     out.follow(halfway, hurdle.speed, f"obstacle:{hurdle.first_id}")
@@ -149,9 +148,7 @@ class Ways:
         hurdle = self._hurdle
         if hurdle is None:
             return option.name in PAST
-        if option.name in ("keep", "aside"):
-            return option.target < hurdle.right
-        return option.name in PAST or hurdle.speed == 0.0
+        return not _is_behind(option, hurdle) and (hurdle.stands or option.name in PAST)
 
     def is_across(self, option: LaneOption) -> bool:
         """Whether ego gets from one lane to another by `option`, or is on the oncoming one."""
@@ -180,8 +177,7 @@ class Ways:
         same = np.abs(seen[:, corridor.HEADING]) < 0.8
         near = np.abs(seen[:, corridor.D] - ego.d) < SAME_LANE
         self.behind = same & near & (seen[:, corridor.FRONT] < ego.s)
-        self.stays = scene.agents.kind == AgentKind.PROP
-        self.stays |= rules.memory.rested(scene.agents.id, config.passing.stood)
+        self.stays = self._rested(scene, config.passing.stood)
         hint, half_width = rules.memory.hint, float(scene.ego.extent[1])
         path = careful(rules.route_path, (ego.half_length, half_width), ego.s, scene.agents, seen)
         self._hurdle = None
@@ -208,15 +204,14 @@ class Ways:
             return [out]
         crawls = rules.memory.crawled(scene.agents.id, config.passing.stood)
         crawls &= same & (seen[:, corridor.SPEED] + config.passing.gain < wish)
-        parked = scene.agents.kind == AgentKind.PROP
-        parked |= rules.memory.rested(scene.agents.id, config.passing.walkers_time)
+        parked = self._rested(scene, config.passing.walkers_time)
         self._hurdle = hurdle = find_hurdle(
             config.passing, lanes, rules.itinerary, ego, half_width, margins,
             scene.agents, seen, self.stays, crawls, parked,
         )  # fmt: skip
         siren = _siren(scene, ego, seen)
         # Past who stands for good any lane that moves is the faster one, whatever is farther ahead.
-        until = hurdle.front + BEYOND if hurdle is not None and hurdle.speed == 0.0 else math.inf
+        until = hurdle.front + BEYOND if hurdle is not None and hurdle.stands else math.inf
         options = lane_options(
             config.lanes, path, lanes, hint, ego.s, ego.d, ego.speed, ego.half_length,
             seen, width, wish, bold, self.target, not math.isnan(siren), until,
@@ -242,6 +237,11 @@ class Ways:
             options += [way] if way is not None else []
         return options + ([room] if room is not None else [])
 
+    def _rested(self, scene: Scene, seconds: float) -> Array:
+        """(A,) bool, things, and who has stood for so long [s]."""
+        rested = self._rules.memory.rested(scene.agents.id, seconds)
+        return rested | (scene.agents.kind == AgentKind.PROP)
+
     def _make_way(
         self, options: list[LaneOption], siren: float, seen: Array, width: Array
     ) -> list[LaneOption]:
@@ -260,6 +260,11 @@ class Ways:
                 path = own.path._replace(speed=np.minimum(own.path.speed, pace))
                 return [replace(own, path=path)]
         return options
+
+
+def _is_behind(option: LaneOption, hurdle: Hurdle) -> bool:
+    """Whether ego stays behind `hurdle` by `option`."""
+    return option.name in ("keep", "aside") and option.target > hurdle.right
 
 
 def _siren(scene: Scene, ego: EgoOnRoute, seen: Array) -> float:
